@@ -1,0 +1,81 @@
+"""What can be traded, and how a venue counts it."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from spider_common.domain.identifiers import Venue
+from spider_common.domain.quantities import toward_zero
+
+
+class InstrumentKind(StrEnum):
+    SPOT = "spot"
+    SWAP = "swap"
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One instrument of one venue.
+
+    Sizes come in two units. *Base quantity* is what the desk thinks in: 0.5 BTC. *Venue size* is what
+    the venue's API takes: contracts on OKX swaps, base coin elsewhere. `contract_size` is the base
+    quantity of one unit of venue size (OKX: ctVal x ctMult; 1 where a venue counts in base coin).
+
+    Attributes:
+        symbol: the venue's own name, e.g. ``BTC-USDT-SWAP``.
+        lot: smallest step of venue size.
+        minimum: smallest venue size of an order.
+        tick: smallest price step, in quote currency.
+    """
+
+    venue: Venue
+    symbol: str
+    kind: InstrumentKind
+    base: str
+    quote: str
+    settle: str
+    contract_size: Decimal
+    lot: Decimal
+    minimum: Decimal
+    tick: Decimal
+
+    @property
+    def lot_base(self) -> Decimal:
+        """Smallest step in base quantity."""
+        return self.lot * self.contract_size
+
+    @property
+    def minimum_base(self) -> Decimal:
+        """Smallest order in base quantity."""
+        return self.minimum * self.contract_size
+
+    def to_base(self, size: Decimal) -> Decimal:
+        """Venue size -> base quantity, exactly."""
+        return size * self.contract_size
+
+    def to_size(self, quantity: Decimal) -> Decimal:
+        """Base quantity -> venue size, truncated to the lot."""
+        return toward_zero(quantity, self.lot_base) / self.contract_size
+
+
+class InstrumentList:
+    """The instruments that are known, found by venue and symbol or by what they are."""
+
+    def __init__(self, instruments: Iterable[Instrument]) -> None:
+        self._by_symbol = {(each.venue, each.symbol): each for each in instruments}
+        self._by_nature = {(each.venue, *_nature(each)): each for each in self._by_symbol.values()}
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_symbol.values())
+
+    def get(self, venue: Venue, symbol: str) -> Instrument | None:
+        return self._by_symbol.get((venue, symbol))
+
+    def counterpart(self, instrument: Instrument, venue: Venue) -> Instrument | None:
+        """The instrument of `venue` with the same base, quote, settlement currency and kind."""
+        return self._by_nature.get((venue, *_nature(instrument)))
+
+
+def _nature(instrument: Instrument) -> tuple[str, str, str, str]:
+    return instrument.kind, instrument.base, instrument.quote, instrument.settle

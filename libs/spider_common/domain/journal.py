@@ -1,0 +1,244 @@
+"""The copy protocol's transitions: journal, lease and fence, doubts. Pure.
+
+The services act only on what these functions return, and so does the model checker in the tests, so
+that what was proved is what runs. `docs/copy-protocol.md` tells the rules; their short form:
+
+- Nothing is sent before its intent is durable (`JournalRow` with its `Lease`).
+- A request carries an expiry which the *venue* enforces, inside the lease (`request_expiry`), so a
+  paused owner cannot send late.
+- Taking a row over waits past the old lease end and turns all that may have been sent into doubts
+  which count from that lease end (`take_over`).
+- A doubt is resolved by asking. Only two counted misses prove that there is no order (`miss`).
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from spider_common.domain.identifiers import ClientOrderId, EventId, VenueOrderId
+from spider_common.domain.intents import Doubt, Intent, LeaderEvent
+from spider_common.domain.orders import CopyState, step
+from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_key
+from spider_common.domain.quantities import ZERO
+from spider_common.domain.reasons import Reason
+
+_MS: Final = 1_000_000
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The protocol's times, in ns. `__post_init__` holds the relations that the proof needs.
+
+    Attributes:
+        lease: how long a row is owned without renewal.
+        window: how long a venue may take to receive a request.
+        skew: the most by which two clocks (ours, another task's, a venue's) differ.
+        visibility: how long an accepted order may stay invisible to queries at its venue.
+    """
+
+    lease: int = 10_000 * _MS
+    window: int = 2_000 * _MS
+    skew: int = 500 * _MS
+    visibility: int = 3_000 * _MS
+
+    def __post_init__(self) -> None:
+        if min(self.lease, self.window, self.skew, self.visibility) <= 0:
+            raise ValueError("timing: lease, window, skew and visibility are positive nanoseconds")
+        if self.lease <= self.window + self.margin:
+            raise ValueError(
+                f"timing.lease: {self.lease} leaves no room for a request; "
+                f"make it more than window + 2 x skew = {self.window + self.margin}"
+            )
+
+    @property
+    def margin(self) -> int:
+        """A request's expiry stays this far inside the lease: our clock and the venue's may both be off."""
+        return 2 * self.skew
+
+    @property
+    def takeover(self) -> int:
+        """A takeover waits this long past the old lease end."""
+        return 2 * self.skew
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may act for a row, until when. `fence` counts the owners."""
+
+    owner: str
+    fence: int
+    ends: int
+
+
+class JournalRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One event in one shard, with every follower order that it calls for."""
+
+    event: LeaderEvent
+    intents: tuple[Intent, ...]
+    lease: Lease
+    ts_received: int
+    ts_planned: int
+
+    @property
+    def unfinished(self) -> tuple[Intent, ...]:
+        """The intents whose submission has no terminal outcome."""
+        return tuple(intent for intent in self.intents if not intent.state.is_submitted)
+
+    def with_intents(self, changed: Mapping[ClientOrderId, Intent]) -> "JournalRow":
+        intents = tuple(changed.get(intent.client_order_id, intent) for intent in self.intents)
+        return msgspec.structs.replace(self, intents=intents)
+
+
+def first_lease(owner: str, now: int, timing: Timing) -> Lease:
+    """The lease of a row that is planned now."""
+    return Lease(owner=owner, fence=1, ends=now + timing.lease)
+
+
+def renew(row: JournalRow, now: int, timing: Timing) -> JournalRow:
+    """The row with its lease prolonged; writing it fails if another owner has taken over meanwhile."""
+    lease = msgspec.structs.replace(row.lease, ends=max(row.lease.ends, now + timing.lease))
+    return msgspec.structs.replace(row, lease=lease)
+
+
+def request_expiry(lease: Lease, now: int, timing: Timing) -> int | None:
+    """Until when (Unix ns) the venue may accept a request signed now; None: renew the lease first."""
+    limit = lease.ends - timing.margin
+    return min(now + timing.window, limit) if now + timing.margin < limit else None
+
+
+def can_take_over(row: JournalRow, now: int, timing: Timing) -> bool:
+    """Whether the old owner's last request can no longer arrive, by any clock."""
+    return now >= row.lease.ends + timing.takeover
+
+
+def take_over(row: JournalRow, owner: str, now: int, timing: Timing) -> JournalRow:
+    """The row under a new owner. Call it only when `can_take_over`, and write it against the old version.
+
+    Whatever may have been sent is in doubt until the venue has spoken; its last possible acceptance
+    is the old lease end. A held order was surely not sent.
+    """
+    doubts = {}
+    for intent in row.unfinished:
+        if intent.state is CopyState.HELD:
+            continue
+        doubt = Doubt(expires=row.lease.ends, why="the owner before stopped", since=now)
+        if intent.doubt is not None:
+            doubt = msgspec.structs.replace(doubt, why=intent.doubt.why, since=intent.doubt.since)
+        state = intent.state if intent.state is CopyState.IN_DOUBT else step(intent.state, CopyState.IN_DOUBT)
+        doubts[intent.client_order_id] = msgspec.structs.replace(intent, state=state, doubt=doubt)
+    lease = Lease(owner=owner, fence=row.lease.fence + 1, ends=now + timing.lease)
+    return msgspec.structs.replace(row.with_intents(doubts), lease=lease)
+
+
+def accept(intent: Intent, venue_order_id: VenueOrderId | None) -> Intent:
+    """The venue has the order."""
+    return msgspec.structs.replace(
+        intent,
+        state=step(intent.state, CopyState.ACCEPTED),
+        venue_order_id=venue_order_id or intent.venue_order_id,
+        doubt=None,
+    )
+
+
+def reject(intent: Intent, reason: str) -> Intent:
+    """The venue proved that it has refused the order."""
+    return msgspec.structs.replace(
+        intent, state=step(intent.state, CopyState.REJECTED), reason=reason, doubt=None
+    )
+
+
+def deny(intent: Intent, reason: Reason) -> Intent:
+    """We do not send the order (any more)."""
+    return msgspec.structs.replace(
+        intent, state=step(intent.state, CopyState.DENIED), reason=reason, doubt=None
+    )
+
+
+def doubt(intent: Intent, *, why: str, expires: int, now: int) -> Intent:
+    """The request may or may not have reached the venue, which accepts it until `expires`."""
+    since = intent.doubt.since if intent.doubt else now
+    state = intent.state if intent.state is CopyState.IN_DOUBT else step(intent.state, CopyState.IN_DOUBT)
+    return msgspec.structs.replace(intent, state=state, doubt=Doubt(expires=expires, why=why, since=since))
+
+
+def hold(intent: Intent) -> Intent:
+    """An order that was not sent, because one before it of the same client is in doubt."""
+    return msgspec.structs.replace(intent, state=step(intent.state, CopyState.HELD))
+
+
+def miss(intent: Intent, asked: int, timing: Timing) -> Intent:
+    """The venue answered "not found" to a query sent at `asked` (Unix ns, our clock).
+
+    The first miss counts only after the request's expiry, the second only when an order accepted at
+    the last moment would have become visible. With both the order is proved absent and planned anew.
+    """
+    held = intent.doubt
+    assert held is not None, "only an order in doubt can be missed"
+    closed = held.expires + timing.skew
+    if asked <= closed:
+        return intent
+    if held.misses == 0:
+        return msgspec.structs.replace(intent, doubt=msgspec.structs.replace(held, misses=1))
+    if asked <= closed + timing.visibility:
+        return intent
+    return msgspec.structs.replace(intent, state=step(intent.state, CopyState.PLANNED), doubt=None)
+
+
+def next_question(doubt: Doubt, now: int, timing: Timing) -> int:
+    """When (Unix ns) to ask the venue again, having asked just now.
+
+    Often while the answer is likely to come soon, then at the two moments at which a miss counts.
+    """
+    closed = doubt.expires + timing.skew
+    proof = closed if doubt.misses == 0 else closed + timing.visibility
+    pause = max((now - doubt.since) // 2, 100 * _MS)
+    return now + pause if now > proof else min(now + pause, proof + _MS)
+
+
+def is_fresh(intent: Intent, event: LeaderEvent, now: int, max_signal_age_ms: int) -> bool:
+    """Whether the order may still be sent: reducing orders always, opening ones while the signal is young."""
+    return intent.leg is LegKind.CLOSE or now - event.fact.ts_venue <= max_signal_age_ms * _MS
+
+
+def settle(book: Book, event: EventId, before: Intent, after: Intent) -> Book:
+    """The book after an intent has changed its state.
+
+    Keeps the client's queue: an order in doubt stands in it until its outcome is known, and what is
+    planned meanwhile waits behind it. A refused order is withdrawn from its part.
+    """
+    entry = Waiting(after.client_order_id, event)
+    queue = book.waiting.get(after.client, ())
+    if after.state.is_submitted:
+        book = book.with_waiting(after.client, tuple(each for each in queue if each != entry))
+    elif entry not in queue and after.state is not CopyState.PLANNED:
+        book = book.with_waiting(after.client, (*queue, entry))
+    if before.state is not after.state and after.state in {CopyState.REJECTED, CopyState.DENIED}:
+        book = withdraw(book, after, after.quantity)
+    return book
+
+
+def withdraw(book: Book, intent: Intent, quantity: Decimal) -> Book:
+    """Takes what an order will not fill (base quantity) out of its subscription's part.
+
+    An open that was missed leaves the target too, so that no later fill catches it up at another
+    price. A close that was missed stays in the target: the next fact makes it up.
+    """
+    part = book.part(intent.client, intent.leader_side)
+    missed = intent.side.sign * quantity
+    target = part.target
+    if intent.leg is LegKind.OPEN:
+        rest = target - missed
+        target = rest if rest * target > 0 else ZERO
+    changed = Part(target=target, planned=part.planned - missed)
+    return book.with_parts({part_key(intent.client, intent.leader_side): changed})
+
+
+def may_release(book: Book, intent: Intent) -> bool:
+    """Whether a held order is first in its client's queue: nothing before it is in doubt any more."""
+    queue = book.waiting.get(intent.client, ())
+    return not queue or queue[0].client_order_id == intent.client_order_id
+
+
+def release(intent: Intent) -> Intent:
+    """A held order that may go. Write it before sending: a held order counts as never sent."""
+    return msgspec.structs.replace(intent, state=step(intent.state, CopyState.PLANNED))

@@ -1,0 +1,178 @@
+"""Orders as facts, and the one table of what may follow what."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from spider_common.domain import identifiers
+from spider_common.domain.identifiers import AccountId, ClientOrderId, EventId, Venue, VenueOrderId
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class PositionSide(StrEnum):
+    """Which position an order works on: the one of a net-mode account, or one of a hedge-mode pair."""
+
+    NET = "net"
+    LONG = "long"
+    SHORT = "short"
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    POST_ONLY = "post_only"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class OrderStatus(StrEnum):
+    """What a venue says an order is."""
+
+    LIVE = "live"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+
+    @property
+    def rank(self) -> int:
+        """Orders the stages of a life: a fact with a lower rank at the same fill is older."""
+        return _RANK[self]
+
+    @property
+    def is_final(self) -> bool:
+        return self in {OrderStatus.FILLED, OrderStatus.CANCELED}
+
+
+_RANK: Final = {
+    OrderStatus.LIVE: 0,
+    OrderStatus.PARTIALLY_FILLED: 1,
+    OrderStatus.CANCELED: 2,
+    OrderStatus.FILLED: 2,
+}
+
+
+class OrderFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an order *is* at one moment, as its venue told. Not what changed.
+
+    Attributes:
+        quantity: ordered, in base quantity.
+        cum_filled: filled so far, in base quantity.
+        price: limit price; None for market orders.
+        average_price: of what was filled; None before the first fill.
+        ts_venue: the venue's update time of the order, Unix ns.
+        ts_seen: when we read the frame or the answer, Unix ns.
+    """
+
+    venue: Venue
+    account: AccountId
+    symbol: str
+    venue_order_id: VenueOrderId
+    client_order_id: ClientOrderId | None
+    side: Side
+    position_side: PositionSide
+    reduce_only: bool
+    order_type: OrderType
+    status: OrderStatus
+    quantity: Decimal
+    cum_filled: Decimal
+    price: Decimal | None
+    average_price: Decimal | None
+    ts_venue: int
+    ts_seen: int
+
+    @property
+    def event_id(self) -> EventId:
+        return identifiers.event_id(
+            venue=self.venue,
+            account=self.account,
+            venue_order_id=self.venue_order_id,
+            status=self.status,
+            cum_filled=self.cum_filled,
+            price=self.price,
+            quantity=self.quantity,
+            ts_venue=self.ts_venue,
+        )
+
+    @property
+    def age_key(self) -> tuple[Decimal, int, int]:
+        """Facts of one order, compared by this key, stand in the order in which they became true."""
+        return self.cum_filled, self.status.rank, self.ts_venue
+
+
+class CopyState(StrEnum):
+    """Where a follower order stands.
+
+    DENIED is our refusal, REJECTED the venue's proven one, SKIPPED means there was nothing to do.
+    IN_DOUBT is an unknown outcome, which is never a failure. HELD waits behind a doubt.
+    """
+
+    PLANNED = "planned"
+    HELD = "held"
+    IN_DOUBT = "in_doubt"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    DENIED = "denied"
+    SKIPPED = "skipped"
+
+    @property
+    def is_submitted(self) -> bool:
+        """The submission has a terminal outcome: nothing more is to be sent for this order."""
+        return self not in {CopyState.PLANNED, CopyState.HELD, CopyState.IN_DOUBT}
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing can follow."""
+        return not TRANSITIONS[self]
+
+
+_FILLS: Final = frozenset({CopyState.PARTIALLY_FILLED, CopyState.FILLED, CopyState.CANCELED})
+
+# A fill or a cancellation proves that the order had been accepted, even before the answer to the
+# request arrives: hence the steps from PLANNED and IN_DOUBT straight to what executions tell.
+TRANSITIONS: Final[dict[CopyState, frozenset[CopyState]]] = {
+    CopyState.PLANNED: frozenset(
+        {CopyState.ACCEPTED, CopyState.REJECTED, CopyState.IN_DOUBT, CopyState.HELD, CopyState.DENIED}
+    )
+    | _FILLS,
+    CopyState.HELD: frozenset({CopyState.PLANNED, CopyState.DENIED}),
+    CopyState.IN_DOUBT: frozenset(
+        {CopyState.ACCEPTED, CopyState.REJECTED, CopyState.PLANNED, CopyState.DENIED}
+    )
+    | _FILLS,
+    CopyState.ACCEPTED: _FILLS,
+    CopyState.PARTIALLY_FILLED: _FILLS,
+    CopyState.FILLED: frozenset(),
+    CopyState.CANCELED: frozenset(),
+    CopyState.REJECTED: frozenset(),
+    CopyState.DENIED: frozenset(),
+    CopyState.SKIPPED: frozenset(),
+}
+
+
+class ForbiddenTransition(ValueError):
+    """A follower order was asked to become what it cannot become: a bug, never a venue's doing."""
+
+
+def step(before: CopyState, after: CopyState) -> CopyState:
+    """`after`, if the table allows it from `before`.
+
+    Raises:
+        ForbiddenTransition: it does not.
+    """
+    if after not in TRANSITIONS[before]:
+        allowed = ", ".join(sorted(TRANSITIONS[before])) or "nothing"
+        raise ForbiddenTransition(f"{before} cannot become {after}; allowed: {allowed}")
+    return after

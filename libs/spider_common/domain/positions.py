@@ -1,0 +1,109 @@
+"""What of a follower's account belongs to which subscription, and how a leader's fill moves it.
+
+For each product, shard and leader instrument there is one `Book`. It says what the leader's copied
+fills add up to, and for each client what its share should be (`target`, exact) and what its orders
+have been planned to make of it (`planned`, whole lots). The difference that rounding leaves is carried
+in the target and made up by a later order, so the copies never stray from the rule by a lot or more.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId
+from spider_common.domain.orders import PositionSide
+from spider_common.domain.quantities import ZERO
+
+
+class LegKind(StrEnum):
+    OPEN = "open"
+    CLOSE = "close"
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """A part of a leader's fill that only opens or only closes: its position, signed, before and after."""
+
+    kind: LegKind
+    before: Decimal
+    after: Decimal
+
+
+def legs_of(
+    position: Decimal, change: Decimal, *, position_side: PositionSide, reduce_only: bool
+) -> tuple[Leg, ...]:
+    """Splits a signed change of the leader's position into at most a close and an open.
+
+    A close of more than `position` is cut: the rest closes what was there before we began to copy.
+    Only a net-mode order that may increase passes through zero and opens the other side.
+    """
+    legs = []
+    closing = min(abs(change), abs(position)) if position * change < 0 else ZERO
+    if closing:
+        after = position + closing.copy_sign(change)
+        legs.append(Leg(LegKind.CLOSE, position, after))
+        position = after
+    rest = abs(change) - closing
+    own_sign = {PositionSide.LONG: 1, PositionSide.SHORT: -1, PositionSide.NET: 0}[position_side]
+    opens = not reduce_only if own_sign == 0 else change * own_sign > 0
+    if rest and opens:
+        legs.append(Leg(LegKind.OPEN, position, position + rest.copy_sign(change)))
+    return tuple(legs)
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A subscription's part of a position, signed, base quantity."""
+
+    target: Decimal = ZERO
+    planned: Decimal = ZERO
+
+    def follow(self, leg: Leg, ratio: Decimal) -> "Part":
+        """The part with its target moved as the rule wants: opens scale, closes are proportional."""
+        if leg.kind is LegKind.OPEN:
+            target = self.target + ratio * (leg.after - leg.before)
+        elif leg.after == 0:
+            target = ZERO
+        else:
+            target = self.target * leg.after / leg.before
+        return msgspec.structs.replace(self, target=target)
+
+
+class Waiting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An order in a client's queue: the first one is in doubt, the others are held behind it."""
+
+    client_order_id: ClientOrderId
+    event: EventId
+
+
+class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """See the module. Replaced as a whole: its mappings are never changed in place.
+
+    Attributes:
+        leader: what the leader's copied fills add up to, by position side, signed base quantity.
+        parts: by `part_key` of client and the leader's position side.
+        waiting: by client, orders in doubt or held, oldest first.
+    """
+
+    leader: dict[PositionSide, Decimal] = {}
+    parts: dict[str, Part] = {}
+    waiting: dict[ClientId, tuple[Waiting, ...]] = {}
+
+    def part(self, client: ClientId, side: PositionSide) -> Part:
+        return self.parts.get(part_key(client, side), Part())
+
+    def with_leader(self, side: PositionSide, position: Decimal) -> "Book":
+        return msgspec.structs.replace(self, leader={**self.leader, side: position})
+
+    def with_parts(self, changed: Mapping[str, Part]) -> "Book":
+        return msgspec.structs.replace(self, parts={**self.parts, **changed})
+
+    def with_waiting(self, client: ClientId, queue: tuple[Waiting, ...]) -> "Book":
+        waiting = {other: held for other, held in self.waiting.items() if other != client}
+        if queue:
+            waiting[client] = queue
+        return msgspec.structs.replace(self, waiting=waiting)
+
+
+def part_key(client: ClientId, side: PositionSide) -> str:
+    return f"{side}/{client}"

@@ -1,0 +1,22 @@
+"""Exact arithmetic on sizes and prices."""
+
+from decimal import ROUND_DOWN, Decimal
+from typing import Final
+
+ZERO: Final = Decimal(0)
+
+
+def canonical(number: Decimal) -> str:
+    """The one spelling of a number: plain digits, no exponent, no trailing zeros, no negative zero."""
+    text = format(number, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def toward_zero(number: Decimal, step: Decimal) -> Decimal:
+    """The multiple of `step` nearest to `number` that is not larger in magnitude.
+
+    `step` is positive. Rounding toward zero never copies more than the rule asks for.
+    """
+    return (number / step).to_integral_value(rounding=ROUND_DOWN) * step

@@ -1,0 +1,36 @@
+"""Why a copy was skipped or denied: a code for machines, its words for people."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A code; `WORDS` has its meaning, and the docs list both from there."""
+
+    BELOW_MINIMUM = "below_minimum"
+    NOTHING_TO_CLOSE = "nothing_to_close"
+    NO_INSTRUMENT = "no_instrument"
+    POSITION_MODE_MISMATCH = "position_mode_mismatch"
+    EQUITY_UNKNOWN = "equity_unknown"
+    EQUITY_STALE = "equity_stale"
+    BASELINE = "baseline"
+    NO_NEW_FILL = "no_new_fill"
+    OLDER_FACT = "older_fact"
+    STALE_SIGNAL = "stale_signal"
+    TRADING_OFF = "trading_off"
+    NO_CREDENTIALS = "no_credentials"
+
+
+WORDS = {
+    Reason.BELOW_MINIMUM: "The copy is below the instrument's lot or minimum; the next fill carries it.",
+    Reason.NOTHING_TO_CLOSE: "The leader reduced a position of which this subscription holds nothing.",
+    Reason.NO_INSTRUMENT: "The follower's venue lists nothing of the same base, quote, settle and kind.",
+    Reason.POSITION_MODE_MISMATCH: "The leader trades in hedge mode, the follower's account is in net mode.",
+    Reason.EQUITY_UNKNOWN: "The rule is proportional to equity, and one of the two is not known yet.",
+    Reason.EQUITY_STALE: "The rule is proportional to equity, and the last known one is too old.",
+    Reason.BASELINE: "The leader order was there before the product began to copy.",
+    Reason.NO_NEW_FILL: "The fact tells of no new fill (placed, amended or cancelled).",
+    Reason.OLDER_FACT: "A newer fact of the same leader order was planned before.",
+    Reason.STALE_SIGNAL: "The signal to open is older than the product allows; reducing orders always go.",
+    Reason.TRADING_OFF: "Trading is switched off for this client, its product or the whole system.",
+    Reason.NO_CREDENTIALS: "No API key is known for the follower's account.",
+}

@@ -1,0 +1,126 @@
+"""What crosses the queue: frozen, versioned, strict.
+
+A body is JSON: ``{"v": 1, "kind": "leader_order", ...}``. A field that we do not know, a value out of
+its range and a newer version are errors which name the place and the fix; such a message goes to the
+dead-letter queue with that text as its reason, and can be redriven once the reader is newer.
+"""
+
+from typing import Final
+
+import msgspec
+
+from spider_common.domain.executions import Execution
+from spider_common.domain.identifiers import AccountId, ProductId, Venue, digest
+from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.orders import OrderFact
+from spider_common.domain.products import Equity
+
+VERSION: Final = 1
+
+
+class LeaderOrder(msgspec.Struct, frozen=True, kw_only=True, tag="leader_order", forbid_unknown_fields=True):
+    """A leader order fact for one shard of one product."""
+
+    event: LeaderEvent
+
+
+class FollowerUpdate(
+    msgspec.Struct, frozen=True, kw_only=True, tag="follower_update", forbid_unknown_fields=True
+):
+    """What a follower's venue told of one order: its state, a fill of it, or both."""
+
+    venue: Venue
+    account: AccountId
+    fact: OrderFact | None = None
+    execution: Execution | None = None
+
+
+class EquityUpdate(
+    msgspec.Struct, frozen=True, kw_only=True, tag="equity_update", forbid_unknown_fields=True
+):
+    """What an account is worth now."""
+
+    equity: Equity
+
+
+Message = LeaderOrder | FollowerUpdate | EquityUpdate
+
+
+class UnreadableMessage(ValueError):
+    """A body that is no message of ours. Its text names the field and the fix."""
+
+
+class NewerMessage(UnreadableMessage):
+    """A message of a version that this reader does not know."""
+
+
+class _Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    v: int
+    message: Message
+
+
+class _Version(msgspec.Struct, frozen=True):
+    v: int
+
+
+_encoder = msgspec.json.Encoder(decimal_format="string")
+_decoder = msgspec.json.Decoder(_Envelope)
+_version = msgspec.json.Decoder(_Version)
+
+
+def encode(message: Message) -> str:
+    """The body of a message."""
+    return _encoder.encode(_Envelope(VERSION, message)).decode()
+
+
+def decode(body: str | bytes) -> Message:
+    """The message in a body.
+
+    Raises:
+        NewerMessage: its version is above ours.
+        UnreadableMessage: it is malformed; the text names the field.
+    """
+    try:
+        version = _version.decode(body).v
+        if version > VERSION:
+            raise NewerMessage(
+                f"v: message version {version} is newer than {VERSION}, the newest this service reads; "
+                "deploy the newer service, then redrive the message"
+            )
+        return _decoder.decode(body).message
+    except msgspec.DecodeError as error:  # ValidationError is one
+        raise UnreadableMessage(
+            f"message body: {error}; fix the producer, then redrive or drop it"
+        ) from error
+
+
+def dedup_key(message: Message) -> str:
+    """What makes two messages the same to the queue (SQS MessageDeduplicationId)."""
+    match message:
+        case LeaderOrder(event=event):
+            return digest("leader", event.fact.event_id, event.product, str(event.shard))
+        case FollowerUpdate(fact=fact, execution=execution):
+            return digest(
+                "follower",
+                message.venue,
+                message.account,
+                "" if fact is None else fact.event_id,
+                "" if execution is None else execution.trade_id,
+            )
+        case EquityUpdate(equity=equity):
+            return digest("equity", equity.account, str(equity.ts_venue))
+
+
+def group(message: Message) -> str:
+    """The queue's message group: messages of one group are handled in order, one at a time."""
+    match message:
+        case LeaderOrder(event=event):
+            return leader_group(event.product, event.shard)
+        case FollowerUpdate(account=account):
+            return f"account#{account}"
+        case EquityUpdate(equity=equity):
+            return f"account#{equity.account}"
+
+
+def leader_group(product: ProductId, shard: int) -> str:
+    return f"{product}#{shard}"
