@@ -40,6 +40,7 @@ class EquityUpdate(
 ):
     """What an account is worth now."""
 
+    venue: Venue
     equity: Equity
 
 
@@ -108,7 +109,7 @@ def dedup_key(message: Message) -> str:
                 "" if execution is None else execution.trade_id,
             )
         case EquityUpdate(equity=equity):
-            return digest("equity", equity.account, str(equity.ts_venue))
+            return digest("equity", message.venue, equity.account, str(equity.ts_venue))
 
 
 def group(message: Message) -> str:

@@ -1,5 +1,6 @@
 """The Config table: who copies whom. Read through the cache, which is never the truth."""
 
+import contextlib
 from typing import Final
 
 import msgspec
@@ -31,16 +32,12 @@ class ConfigStore:
         Raises:
             TableError: neither the cache nor the table answered.
         """
-        try:
+        with contextlib.suppress(CacheUnavailable):  # the table is the truth; the cache only spares it
             if cached := await self._cache.get(_CACHE_KEY):
                 return msgspec.json.decode(cached, type=tuple[Product, ...])
-        except CacheUnavailable:
-            pass  # the table is the truth; the cache only spares it
         products = await self._stored_products()
-        try:
+        with contextlib.suppress(CacheUnavailable):
             await self._cache.set(_CACHE_KEY, msgspec.json.encode(products), ttl_s=_CACHE_S)
-        except CacheUnavailable:
-            pass
         return products
 
     async def put_product(self, product: Product) -> None:

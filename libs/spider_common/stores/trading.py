@@ -123,8 +123,12 @@ class TradingStore:
             [
                 _row(
                     schema.order_key(intent.client_order_id),
-                    OrderRecord(event=row.event.fact.event_id, shard=row.event.shard, intent=intent,
-                                leader_symbol=row.event.fact.symbol),
+                    OrderRecord(
+                        event=row.event.fact.event_id,
+                        shard=row.event.shard,
+                        intent=intent,
+                        leader_symbol=row.event.fact.symbol,
+                    ),
                     0,
                     index={
                         schema.BY_CLIENT.name: schema.by_client_key(

@@ -85,6 +85,10 @@ class VenueClient(Protocol):
 
     async def instruments(self) -> Sequence[Instrument]: ...
 
+    async def ready_to_place(self, intent: Intent) -> None:
+        """Waits until the venue's rate limits let one more order of this account and instrument in."""
+        ...
+
     async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
         """Sends one order. The venue itself drops the request when it arrives after `expires` (Unix ns)."""
         ...
@@ -94,7 +98,7 @@ class VenueClient(Protocol):
         ...
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        """What REST knows of an account: open orders, orders and executions since `since` (Unix ns), equity."""
+        """What REST knows of an account: open orders, orders and fills since `since` (Unix ns), equity."""
         ...
 
     def session(self, credentials: Credentials, account: AccountId) -> SessionProtocol:

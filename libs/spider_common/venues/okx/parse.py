@@ -75,7 +75,7 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         status=one_of(row, "state", place, _STATUS),
         quantity=quantity,
         cum_filled=filled,
-        price=price if price else None,
+        price=price or None,
         average_price=optional_number(row, "avgPx", place) or None,
         ts_venue=milliseconds(row, "uTime", place),
         ts_seen=seen,
@@ -123,7 +123,9 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
     symbol = text(row, "instId", place)
     if kind == "SPOT":
         quote = text(row, "quoteCcy", place)
-        return _listed(row, place, symbol, InstrumentKind.SPOT, text(row, "baseCcy", place), quote, quote, "1")
+        return _listed(
+            row, place, symbol, InstrumentKind.SPOT, text(row, "baseCcy", place), quote, quote, "1"
+        )
     if kind != "SWAP" or text(row, "ctType", place, default="linear") != "linear":
         return None
     settle = text(row, "settleCcy", place)
@@ -160,7 +162,9 @@ def _instrument(row: Row, place: str, instruments: InstrumentList) -> Instrument
     symbol = text(row, "instId", place)
     found = instruments.get(Venue.OKX, symbol)
     if found is None:
-        raise UnreadableFrame(f"{place}.instId: {symbol!r} is no instrument we know; refresh the instrument list")
+        raise UnreadableFrame(
+            f"{place}.instId: {symbol!r} is no instrument we know; refresh the instrument list"
+        )
     return found
 
 

@@ -81,7 +81,10 @@ class OkxSession:
         return [told(body, account=self._account, instruments=self._instruments, seen=now)]
 
     def _control(self, body: parse.Row) -> Sequence[SessionEvent]:
-        code, words = parse.text(body, "code", "frame", default="0"), parse.text(body, "msg", "frame", default="")
+        code, words = (
+            parse.text(body, "code", "frame", default="0"),
+            parse.text(body, "msg", "frame", default=""),
+        )
         match parse.text(body, "event", "frame"):
             case "login" if code == "0":
                 return [Send(_encode({"id": "subscribe", "op": "subscribe", "args": CHANNELS}))]
