@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 from hypothesis import strategies as st
 
 from spider_common.domain.executions import Execution
@@ -202,3 +203,8 @@ def journal_row(*intents: Intent, ends: int = TS) -> JournalRow:
 
 
 FIRST_EVENT = EventId("e1")
+
+
+def altered(fact: OrderFact, **fields: object) -> OrderFact:
+    """The fact with some fields replaced."""
+    return msgspec.structs.replace(fact, **fields)
