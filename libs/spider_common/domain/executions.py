@@ -45,16 +45,16 @@ class OrderProgress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     age: int = 0
 
     def observe(self, fact: OrderFact) -> "OrderProgress":
-        """Takes in a fact. Monotone: an older or repeated one changes nothing."""
+        """Takes in a fact. Monotone: an older or repeated one changes nothing.
+
+        The state is that of the fact with the highest rank and, among those, the latest time, so it is the
+        same in whatever order the facts come, even if a venue contradicts itself.
+        """
         cum_filled = max(self.cum_filled, fact.cum_filled)
-        if self.state.is_final:
+        told, known = _STATE_OF[fact.status], (_RANK_OF.get(self.state, 0), self.age)
+        if (_RANK_OF[told], fact.ts_venue) <= known:
             return msgspec.structs.replace(self, cum_filled=cum_filled)
-        state = _STATE_OF[fact.status]
-        if _RANK_OF[state] < _RANK_OF.get(self.state, 0):
-            state = self.state
-        return msgspec.structs.replace(
-            self, state=state, cum_filled=cum_filled, age=max(self.age, fact.ts_venue)
-        )
+        return msgspec.structs.replace(self, state=told, cum_filled=cum_filled, age=fact.ts_venue)
 
     def execute(self, execution: Execution) -> "OrderProgress":
         """Adds an execution that was not counted before; telling them apart is the caller's (by key)."""
@@ -68,4 +68,13 @@ _STATE_OF = {
     OrderStatus.FILLED: CopyState.FILLED,
     OrderStatus.CANCELED: CopyState.CANCELED,
 }
-_RANK_OF = {CopyState.ACCEPTED: 1, CopyState.PARTIALLY_FILLED: 2, CopyState.CANCELED: 3, CopyState.FILLED: 3}
+_RANK_OF = {
+    CopyState.ACCEPTED: 1,
+    CopyState.PARTIALLY_FILLED: 2,
+    CopyState.CANCELED: 3,
+    CopyState.FILLED: 4,
+    # no fact revives an order that was refused or not sent
+    CopyState.REJECTED: 5,
+    CopyState.DENIED: 5,
+    CopyState.SKIPPED: 5,
+}

@@ -1,6 +1,6 @@
 """Exact arithmetic on sizes and prices."""
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Final
 
 ZERO: Final = Decimal(0)
@@ -19,4 +19,5 @@ def toward_zero(number: Decimal, step: Decimal) -> Decimal:
 
     `step` is positive. Rounding toward zero never copies more than the rule asks for.
     """
-    return (number / step).to_integral_value(rounding=ROUND_DOWN) * step
+    # the integer division is exact where "/" would round a long quotient up to the next step
+    return number // step * step

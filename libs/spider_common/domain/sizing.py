@@ -27,4 +27,6 @@ def ratio_of(
         return Reason.EQUITY_UNKNOWN
     if min(leads.ts_venue, follows.ts_venue) < oldest:
         return Reason.EQUITY_STALE
+    if leads.currency != follows.currency:
+        return Reason.EQUITY_CURRENCY
     return sizing.multiplier * max(follows.equity, Decimal(0)) / leads.equity
