@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spider_common import schema
 from spider_common.schema import COPY, COPY_DLQ, QUEUES, TABLES, TRADING, Key
 
-NAMES = st.text(st.characters(blacklist_characters="#", blacklist_categories=("Cs",)), min_size=1, max_size=6)
+NAMES = st.text(st.characters(exclude_characters="#", exclude_categories=["Cs"]), min_size=1, max_size=6)
 SHARDS = st.integers(0, 9_999)
 TIMES = st.integers(0, 2**63)
 
