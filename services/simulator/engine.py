@@ -325,9 +325,10 @@ class Exchange:
             pnl=order.pnl + execution.pnl,
             status="filled" if filled == order.size else "partially_filled",
             ts_updated=now,
+            last=execution,
         )
         self._keep(order)
-        self.ledger.append(Executed(seq=self.ledger.next_seq, ts=now, order=order, execution=execution))
+        self.ledger.append(Executed(seq=self.ledger.next_seq, ts=now, order=order))
         if order.open and order.reduce_only and not account.position(order.symbol, order.leg).size:
             return self._cancel(order, "reduce_only", now)
         return order

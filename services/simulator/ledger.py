@@ -18,6 +18,19 @@ Reason = Literal["", "user", "post_only", "fok", "ioc", "reduce_only"]
 Category = Literal["normal", "full_liquidation", "partial_liquidation", "adl"]
 
 
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """One fill. `fee` is negative when charged; `pnl` is what it realised."""
+
+    trade_id: str
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    fee_currency: str
+    pnl: Decimal
+    maker: bool
+    ts: int
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as the venue holds it. Sizes in the instrument's unit, times in Unix ns."""
 
@@ -42,6 +55,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     category: Category = "normal"
     tag: str = ""
     margin_mode: str = "cross"
+    last: Execution | None = None  # its latest fill
 
     @property
     def open(self) -> bool:
@@ -56,19 +70,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return 1 if self.side == "buy" else -1
 
 
-class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """One fill. `fee` is negative when charged; `pnl` is what it realised."""
-
-    trade_id: str
-    price: Decimal
-    size: Decimal
-    fee: Decimal
-    fee_currency: str
-    pnl: Decimal
-    maker: bool
-    ts: int
-
-
 class Placed(msgspec.Struct, frozen=True, kw_only=True, tag="placed"):
     """The venue accepted an order."""
 
@@ -78,12 +79,16 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True, tag="placed"):
 
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True, tag="executed"):
-    """An order was filled, in part or whole."""
+    """An order was filled, in part or whole, by `order.last`."""
 
     seq: int
     ts: int
     order: Order
-    execution: Execution
+
+    @property
+    def execution(self) -> Execution:
+        assert self.order.last is not None
+        return self.order.last
 
 
 class Amended(msgspec.Struct, frozen=True, kw_only=True, tag="amended"):
