@@ -29,7 +29,9 @@ async def supervise(
     """
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(_drain_on_signal, stop, nursery.cancel_scope, drain_s, log, name="service.signals")
+        await nursery.start(
+            _drain_on_signal, stop, nursery.cancel_scope, drain_s, log, name="service.signals"
+        )
         if heartbeat is not None:
             nursery.start_soon(_beat, heartbeat, name="service.heartbeat")
         await serve(stop)

@@ -109,6 +109,7 @@ class AccountSession:
     ) -> Failed:
         """One socket's conversation, from opening to its end."""
         protocol = self._client.session(self._credentials, self._account.account)
+        why = ""
         try:
             async with (
                 open_socket(self._network, self._client.socket_url, tls=self._tls) as socket,
@@ -139,7 +140,8 @@ class AccountSession:
                                 await self._publisher.publish(event)
                     events = await self._next(protocol, socket)
         except* SocketClosed as closed:
-            return Failed(str(closed.exceptions[0]), fatal=False)
+            why = str(closed.exceptions[0])
+        return Failed(why, fatal=False)
 
     async def _next(self, protocol: SessionProtocol, socket: VenueSocket) -> Sequence[SessionEvent]:
         """What the next frame says, or what is due if none comes in time."""

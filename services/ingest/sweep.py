@@ -62,7 +62,5 @@ class Sweeper:
         since = begun if mark is None else mark.value.swept
         told = await self._client.sweep(self._credentials, account, since=since - OVERLAP_NS)
         new = await self._publisher.publish(told, baseline=mark is None)
-        await self._trading.save_mark(
-            venue, account, Stored(Mark(swept=begun), mark.version if mark else 0)
-        )
+        await self._trading.save_mark(venue, account, Stored(Mark(swept=begun), mark.version if mark else 0))
         self._log.info("sweep.done", account=account, new=new, baseline=mark is None)

@@ -117,7 +117,7 @@ class Intake:
                 self._log.warning("intake.not_extended", group=delivery.group, error=str(error))
 
     async def _finish(self, delivery: Delivery, verdict: Handled | Poison) -> None:
-        """Removes a message that is done, or sets it aside. If that fails it comes again, and is done again."""
+        """Removes a message that is done, or sets it aside. If that fails it comes again, harmlessly."""
         try:
             if isinstance(verdict, Poison):
                 self._log.error("message.dead_lettered", group=delivery.group, reason=verdict.reason)

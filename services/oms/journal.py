@@ -134,7 +134,9 @@ class Journal:
             await self._reference.load_products()
             product = self._reference.product(event.product)
         if product is None:
-            raise UnknownProduct(f"event.product: {event.product!r} is not configured; add it or drop the event")
+            raise UnknownProduct(
+                f"event.product: {event.product!r} is not configured; add it or drop the event"
+            )
         return product
 
     async def _reopen(self, stored: Stored[JournalRow]) -> Mine | Finished | Theirs:
@@ -146,5 +148,7 @@ class Journal:
             return Theirs(row.lease.ends + self._timing.takeover)
         taken = journal.take_over(row, self._owner, now, self._timing)
         saved = await record(self._trading, stored, taken)
-        self._log.warning("journal.taken_over", event=row.event.fact.event_id, fence=saved.value.lease.fence)
+        self._log.warning(
+            "journal.taken_over", event_id=row.event.fact.event_id, fence=saved.value.lease.fence
+        )
         return Mine(saved)

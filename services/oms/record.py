@@ -10,9 +10,7 @@ class Fenced(Exception):
     """Another worker has taken the row over: this one stops acting for it."""
 
 
-async def record(
-    trading: TradingStore, before: Stored[JournalRow], after: JournalRow
-) -> Stored[JournalRow]:
+async def record(trading: TradingStore, before: Stored[JournalRow], after: JournalRow) -> Stored[JournalRow]:
     """Replaces a row by its successor, settling the book for every intent that changed.
 
     Raises:

@@ -53,9 +53,7 @@ class Reference:
         self._products = await self._config.products()
 
     async def load_instruments(self) -> None:
-        listed = [
-            instrument for venue in self._venues.values() for instrument in await venue.instruments()
-        ]
+        listed = [instrument for venue in self._venues.values() for instrument in await venue.instruments()]
         self.instruments = InstrumentList(listed)
 
     async def serve_refresh(self) -> None:

@@ -79,9 +79,7 @@ async def serve_oms(
             case FollowerUpdate() | EquityUpdate():
                 return await executions.handle(message)
 
-    intake = Intake(
-        queue=ports.queue, handler=handle, clock=clock, visibility_s=ports.visibility_s, log=log
-    )
+    intake = Intake(queue=ports.queue, handler=handle, clock=clock, visibility_s=ports.visibility_s, log=log)
     await reference.load()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reference.serve_refresh, name="oms.reference")

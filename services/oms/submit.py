@@ -25,7 +25,7 @@ from spider_common.domain.positions import Book
 from spider_common.domain.products import Product
 from spider_common.domain.reasons import Reason
 from spider_common.secret import Credentials
-from spider_common.stores.secrets import Secrets
+from spider_common.stores.secrets import Secrets, SecretsUnavailable
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import Stored, TradingStore
 from spider_common.venues.outcomes import (
@@ -125,7 +125,12 @@ class Submitter:
     async def _step(self, row: JournalRow, book: Book, intent: Intent) -> Intent:
         if intent.state is CopyState.HELD:
             return journal.release(intent) if journal.may_release(book, intent) else intent
-        credentials = await self._secrets.credentials(intent.account.account)
+        try:
+            credentials = await self._secrets.credentials(intent.account.account)
+        except SecretsUnavailable as error:
+            self._log.warning("credentials.unavailable", account=intent.account.account, error=str(error))
+            await trio.sleep(RESEND_AFTER_S)
+            return intent
         if credentials is None:
             if intent.state is CopyState.IN_DOUBT:
                 return intent  # without a key nobody can be asked; the doubt stays

@@ -73,7 +73,11 @@ async def open_socket(
                 with trio.fail_after(CONNECT_WITHIN_S):
                     stream = await network.connect(host, port, tls=tls if secure else None)
                     connection = await trio_websocket.wrap_client_stream(
-                        nursery, stream, parts.netloc, resource, max_message_size=MAX_MESSAGE
+                        nursery,
+                        stream,  # type: ignore[arg-type]  # any stream will do, its documentation says
+                        parts.netloc,
+                        resource,
+                        max_message_size=MAX_MESSAGE,
                     )
             except (OSError, trio.BrokenResourceError, trio_websocket.HandshakeError) as error:
                 raise SocketClosed(f"cannot connect to {host}:{port}: {error}") from error

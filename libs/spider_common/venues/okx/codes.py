@@ -31,12 +31,15 @@ REJECTED: Final = {
     "51008": "not enough margin",
     "51010": "not available in this account mode",
     "51020": "below the minimum size",
+    "51105": "above the maximum size",
+    "51112": "more to close than the position has",
     "51121": "not a multiple of the lot",
     "51169": "nothing to reduce on that side",
 }
 # The venue says that it dropped the request unseen, because of its time.
 UNSENT: Final = {
     "50036": "arrived after its expTime",
+    "50037": "its expTime passed at the venue",
     "50102": "its timestamp was too old",
 }
 RATE_LIMITED: Final = {
@@ -52,7 +55,7 @@ UNKNOWN: Final = {
     "51016": "a pending order has this client order id",
     "51149": "timeout at the venue",
 }
-NOT_FOUND: Final = frozenset({"51603", "51001"})
+NOT_FOUND: Final = frozenset({"51603"})
 
 # Login and subscription errors after which a new try cannot help until an operator acts.
 FATAL_SOCKET: Final = {
