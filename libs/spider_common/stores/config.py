@@ -11,7 +11,7 @@ from spider_common.domain.products import Product
 from spider_common.stores.cache import Cache, CacheUnavailable
 from spider_common.stores.table import Put, Row, Table
 
-_CACHE_S: Final = 5
+_CACHE_MS: Final = 5_000
 _CACHE_KEY: Final = "config/products"
 
 
@@ -37,7 +37,7 @@ class ConfigStore:
                 return msgspec.json.decode(cached, type=tuple[Product, ...])
         products = await self._stored_products()
         with contextlib.suppress(CacheUnavailable):
-            await self._cache.set(_CACHE_KEY, msgspec.json.encode(products), ttl_s=_CACHE_S)
+            await self._cache.set(_CACHE_KEY, msgspec.json.encode(products), ttl_ms=_CACHE_MS)
         return products
 
     async def put_product(self, product: Product) -> None:
