@@ -103,5 +103,7 @@ def read(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
     try:
         settings = msgspec.convert(written, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSetting(f"settings of {kind.__name__}: {error} (a field x is the variable SPIDER_X)") from error
+        raise BadSetting(
+            f"settings of {kind.__name__}: {error} (a field x is the variable SPIDER_X)"
+        ) from error
     return settings
