@@ -85,8 +85,8 @@ def _transfer(r: Any) -> Any:
 
 def _pings(r: Any) -> int:
     """How many PINGs the server has answered."""
-    calls: int = r.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)
-    return calls
+    stats: dict[str, dict[str, int]] = r.info("commandstats")
+    return stats["cmdstat_ping"]["calls"] if "cmdstat_ping" in stats else 0
 
 
 def _watch_only(r: Any) -> Any:
