@@ -1,12 +1,13 @@
-"""Values that must not be shown: not in logs, not in errors, not in traces."""
+"""Secrets that do not show themselves."""
 
-from typing import Any
+import hmac
+from typing import NoReturn
 
 import msgspec
 
 
 class Secret:
-    """A text that prints as ``***``. `reveal` gives it to the one who signs with it."""
+    """A text that appears in no log, repr or exception; `reveal` is the one way to it."""
 
     __slots__ = ("_text",)
 
@@ -14,30 +15,36 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
+        """The text itself."""
         return self._text
 
     def __repr__(self) -> str:
-        return "Secret(***)"
+        return "'***'"
+
+    __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
 
     def __hash__(self) -> int:
         return hash(self._text)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled")
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """An account's API key at its venue. `passphrase` is empty where the venue has none (BingX)."""
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What an account's requests are signed with. BingX has no passphrase."""
 
     key: Secret
     secret: Secret
-    passphrase: Secret
+    passphrase: Secret | None = None
 
 
-class _Written(msgspec.Struct, forbid_unknown_fields=True):
+class _Written(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     key: str
     secret: str
-    passphrase: str = ""
+    passphrase: str | None = None
 
 
 def read_credentials(text: str) -> Credentials:
@@ -52,16 +59,12 @@ def read_credentials(text: str) -> Credentials:
         raise ValueError(f"credentials: {error}") from None
     except msgspec.DecodeError:
         raise ValueError("credentials: not JSON; write an object with key, secret and passphrase") from None
-    return Credentials(
-        key=Secret(written.key), secret=Secret(written.secret), passphrase=Secret(written.passphrase)
-    )
+    passphrase = None if written.passphrase is None else Secret(written.passphrase)
+    return Credentials(Secret(written.key), Secret(written.secret), passphrase)
 
 
 def write_credentials(credentials: Credentials) -> str:
     """The text that `read_credentials` reads, for the secret store."""
-    written: dict[str, Any] = {
-        "key": credentials.key.reveal(),
-        "secret": credentials.secret.reveal(),
-        "passphrase": credentials.passphrase.reveal(),
-    }
+    passphrase = None if credentials.passphrase is None else credentials.passphrase.reveal()
+    written = _Written(credentials.key.reveal(), credentials.secret.reveal(), passphrase)
     return msgspec.json.encode(written).decode()

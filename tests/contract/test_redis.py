@@ -85,8 +85,8 @@ def _transfer(r: Any) -> Any:
 
 def _pings(r: Any) -> int:
     """How many PINGs the server has answered."""
-    calls: int = r.info("commandstats").get("cmdstat_ping", {}).get("calls", 0)
-    return calls
+    stats: Any = r.info("commandstats")
+    return int(stats.get("cmdstat_ping", {}).get("calls", 0))
 
 
 def _watch_only(r: Any) -> Any:
@@ -99,13 +99,14 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "get": lambda r: r.get("a"),
     "big": lambda r: (r.set("big", b"x" * 3_000_000), r.get("big")),
     "pipeline": lambda r: r.pipeline(transaction=False).set("a", 1).get("a").incr("a").execute(),
+    "failing pipeline": lambda r: r.pipeline(transaction=False).incr("text").get("text").execute(),
     "transaction": _transfer,
     "watch": _watch_only,
     "script": lambda r: r.register_script("return {KEYS[1], ARGV[1]}")(["k"], ["v"]),
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "failing pipeline"])
 @pytest.mark.parametrize("connected", [True, False])
 async def test_a_call_cancelled_at_any_wait_leaves_everything_usable(
     valkey: ValkeyServer, name: str, connected: bool
@@ -159,7 +160,7 @@ async def test_an_error_of_the_server_keeps_the_connection(client: RedisClient) 
     with pytest.raises(redis.ResponseError):
         await client.call(lambda r: r.incr("text"))
     with pytest.raises(redis.ResponseError):
-        await client.call(lambda r: r.pipeline(transaction=False).incr("text").get("text").execute())
+        await client.call(CALLS["failing pipeline"])
     assert await client.call(lambda r: r.client_id()) == before
 
 
