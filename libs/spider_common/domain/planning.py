@@ -140,6 +140,8 @@ class _Draft:
             return part, self._none(denied, CopyState.DENIED)
         aimed = part.follow(self._leg, ratio)
         goal = instrument.to_size(aimed.target) * instrument.contract_size
+        if self._leg.kind is LegKind.CLOSE and abs(goal) < instrument.minimum_base:
+            goal = ZERO  # a rest below the minimum could never be closed by an order of its own
         quantity = goal - part.planned
         direction = self._leg.after - self._leg.before
         if quantity * direction <= 0:
