@@ -259,15 +259,23 @@ def test_waiting_clients_are_held() -> None:
     assert desk.planned("alice") == desk.planned("bob") == -2
 
 
-def test_an_open_does_not_make_up_for_a_close_that_may_fail() -> None:
-    """An open was refused while its close was held: planned is below zero until the close fails too.
-    A new open in between is for the rule's size and not for the difference."""
-    desk = Desk(product_of(follower("alice")))
-    key = part_key(ClientId("alice"), PositionSide.NET)
-    desk.book = desk.book.with_parts({key: Part(target=Decimal(0), planned=Decimal(-1))})
+@pytest.mark.parametrize(
+    ("hedge_mode", "waits", "quantity"),
+    [(False, True, "0.5"), (True, False, "0.5"), (True, True, "0.5"), (False, False, "1.5")],
+)
+def test_an_open_makes_up_only_for_what_it_can_close(hedge_mode: bool, waits: bool, quantity: str) -> None:
+    """What is planned beyond zero is a close that failed. An open in a net account closes it on its way.
+    One in a hedged account cannot. And while orders wait it may be an open that was refused before its
+    held close: the follower holds nothing, and more than the rule's size would be too much."""
+    desk = Desk(product_of(follower("alice", hedge_mode=hedge_mode)))
+    client = ClientId("alice")
+    failed = Part(target=Decimal(0), planned=Decimal(-1))
+    desk.book = desk.book.with_parts({part_key(client, PositionSide.NET): failed})
+    if waits:
+        desk.book = desk.book.with_waiting(client, (Waiting(ClientOrderId("c0"), EventId("e0")),))
 
-    assert only(desk.see(_bought("0.5"))).quantity == Decimal("0.5")
-    assert desk.planned("alice") == Decimal("-0.5")
+    assert only(desk.see(_bought("0.5"))).quantity == Decimal(quantity)
+    assert desk.planned("alice") == Decimal(quantity) - 1
 
 
 def test_nothing_to_place_is_said_with_the_symbol() -> None:
