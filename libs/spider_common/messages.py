@@ -105,7 +105,12 @@ def dedup_key(message: Message) -> str:
                 message.venue,
                 message.account,
                 "" if fact is None else fact.event_id,
-                "" if execution is None else execution.trade_id,
+                # venues count trades by instrument, and both sides of a trade with oneself share an id
+                *(
+                    ()
+                    if execution is None
+                    else (execution.symbol, execution.venue_order_id, execution.trade_id)
+                ),
             )
         case EquityUpdate(equity=equity):
             return digest("equity", equity.account, str(equity.ts_venue))
