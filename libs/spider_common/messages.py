@@ -1,6 +1,6 @@
 """What crosses the queue: frozen, versioned, strict.
 
-A body is JSON: ``{"v": 1, "kind": "leader_order", ...}``. A field that we do not know, a value out of
+A body is JSON: ``{"v": 1, "message": {"type": "leader_order", ...}}``. A field that we do not know, a value out of
 its range and a newer version are errors which name the place and the fix; such a message goes to the
 dead-letter queue with that text as its reason, and can be redriven once the reader is newer.
 """
@@ -87,8 +87,13 @@ def decode(body: str | bytes) -> Message:
                 f"v: message version {version} is newer than {VERSION}, the newest this service reads; "
                 "deploy the newer service, then redrive the message"
             )
+        if version < 1:
+            raise UnreadableMessage(
+                f"v: message version {version} was never written; fix the producer, then redrive or drop it"
+            )
         return _decoder.decode(body).message
-    except msgspec.DecodeError as error:  # ValidationError is one
+    # ValidationError is a DecodeError; the others are text that is no UTF-8 and nesting without an end
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise UnreadableMessage(
             f"message body: {error}; fix the producer, then redrive or drop it"
         ) from error
