@@ -1,6 +1,6 @@
 """What crosses the queue: frozen, versioned, strict.
 
-A body is JSON: ``{"v": 1, "kind": "leader_order", ...}``. A field that we do not know, a value out of
+A body is JSON: ``{"v": 1, "message": {"type": "leader_order", ...}}``. A field that we do not know, a value out of
 its range and a newer version are errors which name the place and the fix; such a message goes to the
 dead-letter queue with that text as its reason, and can be redriven once the reader is newer.
 """
@@ -88,8 +88,13 @@ def decode(body: str | bytes) -> Message:
                 f"v: message version {version} is newer than {VERSION}, the newest this service reads; "
                 "deploy the newer service, then redrive the message"
             )
+        if version < 1:
+            raise UnreadableMessage(
+                f"v: message version {version} was never written; fix the producer, then redrive or drop it"
+            )
         return _decoder.decode(body).message
-    except msgspec.DecodeError as error:  # ValidationError is one
+    # ValidationError is a DecodeError; the others are text that is no UTF-8 and nesting without an end
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise UnreadableMessage(
             f"message body: {error}; fix the producer, then redrive or drop it"
         ) from error
@@ -106,7 +111,12 @@ def dedup_key(message: Message) -> str:
                 message.venue,
                 message.account,
                 "" if fact is None else fact.event_id,
-                "" if execution is None else execution.trade_id,
+                # venues count trades by instrument, and both sides of a trade with oneself share an id
+                *(
+                    ()
+                    if execution is None
+                    else (execution.symbol, execution.venue_order_id, execution.trade_id)
+                ),
             )
         case EquityUpdate(equity=equity):
             return digest("equity", message.venue, equity.account, str(equity.ts_venue))

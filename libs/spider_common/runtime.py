@@ -26,7 +26,7 @@ from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.queue import Queue
 from spider_common.stores.redis_cache import RedisCache
 from spider_common.stores.secrets import SecretsManager
-from spider_common.stores.sqs_queue import SqsQueue, open_queue
+from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
 from spider_common.venues.budget import Budgets

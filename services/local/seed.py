@@ -62,9 +62,7 @@ def seed(rng: random.Random, *, followers: tuple[Follower, ...] = FOLLOWERS, sha
     accounts: list[OpenAccount] = []
     for account, deposit, hedge_mode in deposits:
         key, secret, passphrase = (f"{rng.getrandbits(128):032x}" for _ in range(3))
-        credentials[account] = Credentials(
-            key=Secret(key), secret=Secret(secret), passphrase=Secret(passphrase)
-        )
+        credentials[account] = Credentials(Secret(key), Secret(secret), Secret(passphrase))
         accounts.append(
             OpenAccount(
                 name=account,

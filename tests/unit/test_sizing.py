@@ -120,3 +120,17 @@ def test_a_product_file_with_an_unknown_field_is_refused() -> None:
         msgspec.ValidationError, match=r"unknown field `ration` - at `\$.subscriptions\[0\].sizing"
     ):
         msgspec.json.decode(text, type=Product)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'{"rule":"fixed_ratio","ratio":"-1"}', r"ratio: -1 is below zero"),
+        (b'{"rule":"fixed_ratio","ratio":"NaN"}', r"ratio: NaN is not a number"),
+        (b'{"rule":"equity_proportional","multiplier":"Infinity"}', r"multiplier: Infinity is not a number"),
+    ],
+)
+def test_a_rule_is_checked(text: bytes, words: str) -> None:
+    """A rule that could not be followed is refused where it is read."""
+    with pytest.raises(msgspec.ValidationError, match=words):
+        msgspec.json.decode(text, type=Sizing)

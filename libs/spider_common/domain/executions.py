@@ -6,7 +6,7 @@ import msgspec
 
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
 from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, Side
-from spider_common.domain.quantities import ZERO
+from spider_common.domain.quantities import ZERO, check_amounts, check_finite
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,6 +24,10 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     fee: Decimal
     fee_currency: str
     ts_venue: int
+
+    def __post_init__(self) -> None:
+        check_amounts(quantity=self.quantity)
+        check_finite(price=self.price, fee=self.fee)
 
     @property
     def signed(self) -> Decimal:

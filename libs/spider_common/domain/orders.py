@@ -8,6 +8,7 @@ import msgspec
 
 from spider_common.domain import identifiers
 from spider_common.domain.identifiers import AccountId, ClientOrderId, EventId, Venue, VenueOrderId
+from spider_common.domain.quantities import check_amounts, check_finite
 
 
 class Side(StrEnum):
@@ -89,6 +90,10 @@ class OrderFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     average_price: Decimal | None
     ts_venue: int
     ts_seen: int
+
+    def __post_init__(self) -> None:
+        check_amounts(quantity=self.quantity, cum_filled=self.cum_filled)
+        check_finite(price=self.price, average_price=self.average_price)
 
     @property
     def event_id(self) -> EventId:

@@ -141,8 +141,11 @@ class _Draft:
             return part, self._none(denied, CopyState.DENIED)
         aimed = part.follow(self._leg, ratio)
         goal = instrument.to_size(aimed.target) * instrument.contract_size
-        quantity = goal - part.planned
+        if self._leg.kind is LegKind.CLOSE and abs(goal) < instrument.minimum_base:
+            goal = ZERO  # a rest below the minimum could never be closed by an order of its own
         direction = self._leg.after - self._leg.before
+        crosses = self._leg.kind is LegKind.OPEN and part.planned * direction < 0
+        quantity = goal if crosses and not self._may_cross() else goal - part.planned
         if quantity * direction <= 0:
             nothing_held = self._leg.kind is LegKind.CLOSE and part.planned == 0
             reason = Reason.NOTHING_TO_CLOSE if nothing_held else Reason.BELOW_MINIMUM
@@ -150,7 +153,7 @@ class _Draft:
         if abs(quantity) < instrument.minimum_base:
             return aimed, self._none(Reason.BELOW_MINIMUM, CopyState.SKIPPED)
         intent = self._intent(instrument, quantity)
-        return msgspec.structs.replace(aimed, planned=goal), intent
+        return msgspec.structs.replace(aimed, planned=part.planned + quantity), intent
 
     def _ratio(self) -> Decimal | Reason:
         if self._leg.kind is LegKind.CLOSE:
@@ -162,6 +165,16 @@ class _Draft:
             equities=self._situation.equities,
             oldest=self._situation.oldest_equity,
         )
+
+    def _may_cross(self) -> bool:
+        """Whether an open may make up for what is planned on the other side of zero.
+
+        That is a close which failed, and in a net account one order can do both. Not in a hedged one,
+        whose sides are apart, nor while orders wait: with a refused open before it, the close will fail
+        and the follower holds nothing to make up for.
+        """
+        account, client = self._subscription.account, self._subscription.client
+        return not account.hedge_mode and client not in self._situation.book.waiting
 
     def _denied(self) -> Reason | None:
         hedged = self._fact.position_side is not PositionSide.NET

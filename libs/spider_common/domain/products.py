@@ -6,6 +6,7 @@ import msgspec
 
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.orders import PositionSide
+from spider_common.domain.quantities import check_amounts, check_finite
 
 
 class FixedRatio(
@@ -15,6 +16,9 @@ class FixedRatio(
 
     ratio: Decimal
 
+    def __post_init__(self) -> None:
+        check_amounts(ratio=self.ratio)
+
 
 class EquityProportional(
     msgspec.Struct, frozen=True, tag="equity_proportional", tag_field="rule", forbid_unknown_fields=True
@@ -22,6 +26,9 @@ class EquityProportional(
     """The follower trades in proportion to the two equities, times `multiplier`."""
 
     multiplier: Decimal = Decimal(1)
+
+    def __post_init__(self) -> None:
+        check_amounts(multiplier=self.multiplier)
 
 
 Sizing = FixedRatio | EquityProportional
@@ -75,6 +82,9 @@ class Equity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     equity: Decimal
     currency: str
     ts_venue: int
+
+    def __post_init__(self) -> None:
+        check_finite(equity=self.equity)
 
 
 def copied_side(follower: Account, exposure_sign: int) -> PositionSide:

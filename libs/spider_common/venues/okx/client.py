@@ -9,15 +9,14 @@ from typing import Any, Final
 import httpx
 import msgspec
 
-from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
+from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.identifiers import AccountId, VenueOrderId
+from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact, PositionSide
-from spider_common.domain.quantities import canonical
-from spider_common.sdk.ccxt import Codec
-from spider_common.secret import Credentials
+from spider_common.sdk.ccxt import Codec, VenueRequest
+from spider_common.secret import Credentials, Secret
 from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.okx import codes, parse
 from spider_common.venues.okx.session import OkxSession
@@ -28,8 +27,8 @@ from spider_common.venues.outcomes import (
     NotFound,
     Outcome,
     RateLimited,
-    UnreadableFrame,
     Unknown,
+    UnreadableFrame,
     Unsent,
     VenueError,
 )
@@ -40,6 +39,9 @@ ANSWER_WITHIN_S: Final = 5.0
 ORDERS: Final = Limit(60, 2.0)  # per account and instrument
 ACCOUNT: Final = Limit(1000, 2.0)  # per sub-account, new and amended orders
 QUERIES: Final = Limit(20, 2.0)  # per account; the narrowest of the endpoints that a sweep uses
+KIND: Final = "SWAP"
+"""What is copied: linear swaps."""
+_NOBODY: Final = Credentials(Secret(""), Secret(""))  # public questions are not signed
 _PAGE: Final = 100
 _MOST_PAGES: Final = 50
 
@@ -63,11 +65,10 @@ class OkxClient:
         self.known_instruments = InstrumentList(())
 
     async def instruments(self) -> Sequence[Instrument]:
-        found: list[Instrument] = []
-        for kind in ("SPOT", "SWAP"):
-            rows = await self._query(None, "public/instruments", {"instType": kind})
-            listed = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(rows))
-            found.extend(instrument for instrument in listed if instrument is not None)
+        rows = await self._query(None, "public/instruments", {"instType": KIND})
+        listed = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(rows))
+        found = [instrument for instrument in listed if instrument is not None]
+        self._codec.set_instruments(rows)
         self.known_instruments = InstrumentList(found)
         return found
 
@@ -81,16 +82,19 @@ class OkxClient:
         )
 
     async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
-        request = self._codec.sign(
-            credentials, "POST", "trade/order", _order_parameters(intent, self.known_instruments)
+        order = self._codec.order_request(
+            intent.symbol,
+            side=intent.side,
+            size=intent.size,
+            client_order_id=intent.client_order_id,
+            params=_position(intent),
         )
-        # expTime is not part of what is signed (documentation, "expTime")
-        headers = {**request.headers, "expTime": str(expires // NS_PER_MS)}
+        request = self._codec.sign(credentials, order, headers={"expTime": str(expires // NS_PER_MS)})
         try:
             answer = await self._http.request(
                 request.method,
                 request.url,
-                headers=headers,
+                headers=request.headers,
                 content=request.body,
                 extensions={"deadline": ANSWER_WITHIN_S},
             )
@@ -127,17 +131,13 @@ class OkxClient:
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
         begin = str(since // NS_PER_MS)
-        facts: dict[VenueOrderId, OrderFact] = {}
-        executions: list[Execution] = []
         # Open orders first: one that ends before history is asked is then in both, and history wins.
-        open_rows = await self._pages(credentials, account, "trade/orders-pending", {})
-        for kind in ("SWAP", "SPOT"):
-            asked = {"instType": kind, "begin": begin}
-            rows = await self._pages(credentials, account, "trade/orders-history", asked)
-            for fact in self._orders(rows, account):
-                facts[fact.venue_order_id] = fact
-            fills = await self._pages(credentials, account, "trade/fills", asked, key="billId")
-            executions.extend(self._executions(fills, account))
+        open_rows = await self._pages(credentials, account, "trade/orders-pending", {"instType": KIND})
+        asked = {"instType": KIND, "begin": begin}
+        rows = await self._pages(credentials, account, "trade/orders-history", asked)
+        facts = {fact.venue_order_id: fact for fact in self._orders(rows, account)}
+        fills = await self._pages(credentials, account, "trade/fills", asked, key="billId")
+        executions = self._executions(fills, account)
         for fact in self._orders(open_rows, account):
             facts.setdefault(fact.venue_order_id, fact)
         balance = await self._query(credentials, "account/balance", {}, account=account)
@@ -153,9 +153,7 @@ class OkxClient:
         self, credentials: Credentials, account: AccountId, symbol: str
     ) -> Sequence[parse.Row]:
         """An instrument's latest finished orders: the first page holds far more than one doubt's time."""
-        instrument = self.known_instruments.get(Venue.OKX, symbol)
-        kind = "SPOT" if instrument is not None and instrument.kind is InstrumentKind.SPOT else "SWAP"
-        asked = {"instType": kind, "instId": symbol}
+        asked = {"instType": KIND, "instId": symbol}
         return await self._query(credentials, "trade/orders-history", asked, account=account)
 
     def _orders(self, rows: Sequence[parse.Row], account: AccountId) -> list[OrderFact]:
@@ -217,12 +215,14 @@ class OkxClient:
             VenueError: no answer, an error code, or an answer that cannot be read.
         """
         await self._budgets.acquire(((path, account), QUERIES))
-        request = self._codec.sign(credentials, "GET", path, asked)
+        section = "public" if credentials is None else "private"
+        question = VenueRequest((section,), "GET", path, asked)
+        request = self._codec.sign(credentials or _NOBODY, question)
         try:
             answer = await self._http.request(
                 request.method,
                 request.url,
-                headers=dict(request.headers),
+                headers=request.headers,
                 extensions={"deadline": ANSWER_WITHIN_S},
             )
         except httpx.TransportError as error:
@@ -242,24 +242,11 @@ class _CodeError(VenueError):
         super().__init__(f"{path}: {code} {words}")
 
 
-def _order_parameters(intent: Intent, instruments: InstrumentList) -> dict[str, str]:
-    instrument = instruments.get(Venue.OKX, intent.symbol)
-    spot = instrument is not None and instrument.kind is InstrumentKind.SPOT
-    parameters = {
-        "instId": intent.symbol,
-        "tdMode": "cash" if spot else "cross",
-        "clOrdId": intent.client_order_id,
-        "side": intent.side.value,
-        "ordType": "market",
-        "sz": canonical(intent.size),
-    }
-    if spot:
-        parameters["tgtCcy"] = "base_ccy"
-    elif intent.position_side is not PositionSide.NET:
-        parameters["posSide"] = intent.position_side.value  # hedge mode: reduceOnly does not apply
-    elif intent.reduce_only:
-        parameters["reduceOnly"] = "true"
-    return parameters
+def _position(intent: Intent) -> dict[str, str | bool]:
+    """Which position an order works on. In hedge mode its side says so, and reduceOnly does not apply."""
+    if intent.position_side is not PositionSide.NET:
+        return {"tdMode": "cross", "posSide": intent.position_side.value}
+    return {"tdMode": "cross", "reduceOnly": True} if intent.reduce_only else {"tdMode": "cross"}
 
 
 def _order_outcome(answer: httpx.Response, now: int) -> Outcome:

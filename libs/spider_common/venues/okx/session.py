@@ -26,7 +26,7 @@ PONG_WITHIN: Final = 10 * _S
 LOGIN_WITHIN: Final = 10 * _S
 
 CHANNELS: Final = (
-    {"channel": "orders", "instType": "ANY"},
+    {"channel": "orders", "instType": "SWAP"},
     {"channel": "account"},
 )
 MAX_FRAME: Final = 1 << 20
@@ -110,6 +110,7 @@ def login_frame(credentials: Credentials, now: int) -> str:
     """The login request, signed for the second in which `now` (Unix ns) lies; valid for 30 s."""
     seconds = str(now // _S)
     message = f"{seconds}GET/users/self/verify".encode()
+    assert credentials.passphrase is not None, "OKX keys have a passphrase"
     digest = hmac.digest(credentials.secret.reveal().encode(), message, hashlib.sha256)
     return _encode(
         {
