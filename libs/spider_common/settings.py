@@ -1,4 +1,4 @@
-"""Each service's environment: the contract between the stacks that set it and the services that read it. PURE.
+"""Each service's environment: the contract between the stacks, which set it, and the services. PURE.
 
 A field ``aws_region`` is the variable ``SPIDER_AWS_REGION``. Times in settings are milliseconds.
 """

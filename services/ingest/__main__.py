@@ -1,4 +1,4 @@
-"""`python -m services.ingest`: the ingest service as a process. Settings: `spider_common.settings.IngestSettings`."""
+"""`python -m services.ingest`: the ingest service as a process. Its settings are `IngestSettings`."""
 
 import os
 import sys

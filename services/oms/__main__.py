@@ -1,4 +1,4 @@
-"""`python -m services.oms`: the order service as a process. Settings: `spider_common.settings.OmsSettings`."""
+"""`python -m services.oms`: the order service as a process. Its settings are `OmsSettings`."""
 
 import os
 import socket
