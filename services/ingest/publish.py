@@ -8,6 +8,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from spider_common.clock import Clock
+from spider_common.domain.identifiers import is_client_order_id
 from spider_common.domain.intents import LeaderEvent
 from spider_common.domain.products import Account, Product
 from spider_common.messages import (
@@ -86,10 +87,10 @@ class Publisher:
                             ts_published=now,
                         )
                     )
-            if fact.client_order_id:
+            if is_client_order_id(fact.client_order_id):
                 yield FollowerUpdate(venue=account.venue, account=account.account, fact=fact)
         for execution in told.executions:
-            if execution.client_order_id:
+            if is_client_order_id(execution.client_order_id):
                 yield FollowerUpdate(venue=account.venue, account=account.account, execution=execution)
         for equity in told.equities:
             yield EquityUpdate(venue=account.venue, equity=equity)

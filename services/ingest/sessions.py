@@ -2,8 +2,8 @@
 
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -29,6 +29,7 @@ from spider_common.venues.venue import (
 
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MOST_S: Final = 30.0
+Error = TypeVar("Error", bound=BaseException)
 Sweep = Callable[[], Awaitable[None]]
 FATAL_PAUSE_S: Final = 60.0
 """A refused key stays refused until an operator acts; trying rarely keeps the address unbanned."""
@@ -140,7 +141,7 @@ class AccountSession:
                                 await self._publisher.publish(event)
                     events = await self._next(protocol, socket)
         except* SocketClosed as closed:
-            why = str(closed.exceptions[0])
+            why = str(next(leaves(closed)))
         return Failed(why, fatal=False)
 
     async def _next(self, protocol: SessionProtocol, socket: VenueSocket) -> Sequence[SessionEvent]:
@@ -157,3 +158,12 @@ class AccountSession:
         self._log.error(
             "frame.unreadable", error=str(event.error), frame=event.frame, unreadable=self._unreadable
         )
+
+
+def leaves(group: BaseExceptionGroup[Error]) -> Iterator[Error]:
+    """The exceptions in a group, however deep."""
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from leaves(each)
+        else:
+            yield each

@@ -112,6 +112,7 @@ class Journal:
 
     async def _situation(self, event: LeaderEvent) -> tuple[Situation, int, int]:
         product = await self._product(event)
+        await self._reference.know_equities(product)
         if self._reference.instruments.get(event.fact.venue, event.fact.symbol) is None:
             await self._reference.load_instruments()
         cursor = await self._trading.cursor(event.product, event.shard, event.fact.venue_order_id)

@@ -8,7 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from spider_common.domain.identifiers import AccountId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentList
-from spider_common.domain.products import Equity, Product
+from spider_common.domain.products import Equity, EquityProportional, Product
 from spider_common.stores.config import ConfigStore, find
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
@@ -37,6 +37,16 @@ class Reference:
 
     def product(self, product: ProductId) -> Product | None:
         return find(self._products, product)
+
+    async def know_equities(self, product: Product) -> None:
+        """Reads the equities again if one that the product's rules need is not known yet."""
+        proportional = [
+            each.account.account
+            for each in product.subscriptions
+            if isinstance(each.sizing, EquityProportional)
+        ]
+        if proportional and not self.equities.keys() >= {product.leader.account, *proportional}:
+            self.equities = await self._trading.equities()
 
     async def load(self) -> None:
         """Reads everything once.
