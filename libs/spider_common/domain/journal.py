@@ -45,10 +45,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if min(self.lease, self.window, self.skew, self.visibility) <= 0:
             raise ValueError("timing: lease, window, skew and visibility are positive nanoseconds")
-        if self.lease <= self.window + self.margin:
+        least = max(self.window, self.margin) + self.margin
+        if self.lease <= least:
             raise ValueError(
                 f"timing.lease: {self.lease} leaves no room for a request; "
-                f"make it more than window + 2 x skew = {self.window + self.margin}"
+                f"make it more than the larger of window and 2 x skew, + 2 x skew = {least}"
             )
 
     @property
