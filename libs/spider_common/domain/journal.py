@@ -156,8 +156,12 @@ def deny(intent: Intent, reason: Reason) -> Intent:
 
 
 def doubt(intent: Intent, *, why: str, expires: int, now: int) -> Intent:
-    """The request may or may not have reached the venue, which accepts it until `expires`."""
+    """The request may or may not have reached the venue, which accepts it until `expires`.
+
+    With an older doubt about the same order, either request may still arrive: the later expiry counts.
+    """
     since = intent.doubt.since if intent.doubt else now
+    expires = max(expires, intent.doubt.expires) if intent.doubt else expires
     state = intent.state if intent.state is CopyState.IN_DOUBT else step(intent.state, CopyState.IN_DOUBT)
     return msgspec.structs.replace(intent, state=state, doubt=Doubt(expires=expires, why=why, since=since))
 
