@@ -63,6 +63,12 @@ def test_a_held_order_was_not_sent() -> None:
     assert TRANSITIONS[CopyState.HELD] == {CopyState.PLANNED, CopyState.DENIED}
 
 
+def test_an_unknown_outcome_is_never_a_failure() -> None:
+    """An order in doubt ends by what its venue tells, or is proved absent and PLANNED again; we cannot
+    call it off meanwhile."""
+    assert CopyState.DENIED not in TRANSITIONS[CopyState.IN_DOUBT]
+
+
 def test_age_key_orders_a_life() -> None:
     """Placed, partly filled, more filled, done: each key above the one before, whatever the clock says."""
     life = [

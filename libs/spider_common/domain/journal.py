@@ -45,10 +45,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if min(self.lease, self.window, self.skew, self.visibility) <= 0:
             raise ValueError("timing: lease, window, skew and visibility are positive nanoseconds")
-        if self.lease <= self.window + self.margin:
+        least = max(self.window, self.margin) + self.margin
+        if self.lease <= least:
             raise ValueError(
                 f"timing.lease: {self.lease} leaves no room for a request; "
-                f"make it more than window + 2 x skew = {self.window + self.margin}"
+                f"make it more than the larger of window and 2 x skew, + 2 x skew = {least}"
             )
 
     @property
@@ -157,8 +158,12 @@ def deny(intent: Intent, reason: Reason) -> Intent:
 
 
 def doubt(intent: Intent, *, why: str, expires: int, now: int) -> Intent:
-    """The request may or may not have reached the venue, which accepts it until `expires`."""
+    """The request may or may not have reached the venue, which accepts it until `expires`.
+
+    With an older doubt about the same order, either request may still arrive: the later expiry counts.
+    """
     since = intent.doubt.since if intent.doubt else now
+    expires = max(expires, intent.doubt.expires) if intent.doubt else expires
     state = intent.state if intent.state is CopyState.IN_DOUBT else step(intent.state, CopyState.IN_DOUBT)
     unknown = Doubt(expires=expires, why=why, since=since)
     return msgspec.structs.replace(intent, state=state, doubt=unknown, waited=True)

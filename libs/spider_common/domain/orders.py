@@ -153,10 +153,8 @@ TRANSITIONS: Final[dict[CopyState, frozenset[CopyState]]] = {
     )
     | _FILLS,
     CopyState.HELD: frozenset({CopyState.PLANNED, CopyState.DENIED}),
-    CopyState.IN_DOUBT: frozenset(
-        {CopyState.ACCEPTED, CopyState.REJECTED, CopyState.PLANNED, CopyState.DENIED}
-    )
-    | _FILLS,
+    # not DENIED: an order that may be there cannot be called off; proved absent it is PLANNED again
+    CopyState.IN_DOUBT: frozenset({CopyState.ACCEPTED, CopyState.REJECTED, CopyState.PLANNED}) | _FILLS,
     CopyState.ACCEPTED: _FILLS,
     CopyState.PARTIALLY_FILLED: _FILLS,
     CopyState.FILLED: frozenset(),

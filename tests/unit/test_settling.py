@@ -1,0 +1,206 @@
+"""What an order's outcome does to the book: its client's queue and its subscription's part."""
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId
+from spider_common.domain.intents import Intent
+from spider_common.domain.journal import (
+    Timing,
+    accept,
+    deny,
+    doubt,
+    hold,
+    may_release,
+    miss,
+    reject,
+    release,
+    settle,
+    withdraw,
+)
+from spider_common.domain.orders import CopyState, PositionSide, Side
+from spider_common.domain.planning import Plan
+from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_key
+from spider_common.domain.quantities import ZERO
+from spider_common.domain.reasons import Reason
+from tests.desk import Desk, LeaderOrder, follower, histories, product_of, told_of
+from tests.strategies import FIRST_EVENT, TS, intent
+
+ALICE = ClientId("alice")
+
+
+def _book(target: str, planned: str) -> Book:
+    part = Part(target=Decimal(target), planned=Decimal(planned))
+    return Book(parts={part_key(ALICE, PositionSide.NET): part})
+
+
+def _part(book: Book) -> tuple[Decimal, Decimal]:
+    part = book.part(ALICE, PositionSide.NET)
+    return part.target, part.planned
+
+
+class _Orders:
+    """One client's orders as a service would carry them out, with outcomes as they are drawn."""
+
+    def __init__(self, desk: Desk, data: st.DataObject) -> None:
+        self.desk = desk
+        self.data = data
+        self.orders: dict[ClientOrderId, tuple[EventId, Intent]] = {}
+
+    def take(self, event: EventId, made: Plan) -> None:
+        """Sends what was planned; behind a doubt of the same client the rest is held."""
+        for order in made.intents:
+            self.orders[order.client_order_id] = event, order
+        for order in made.intents:
+            if order.state is CopyState.PLANNED:
+                if self.desk.book.waiting.get(ALICE):
+                    self._becomes(order, hold(order))
+                else:
+                    self._send(order)
+
+    def resolve(self, *, whole: bool = False) -> None:
+        """Settles the doubt at the head of the queue and sends what was held behind it."""
+        while queue := self.desk.book.waiting.get(ALICE):
+            _, order = self.orders[queue[0].client_order_id]
+            if order.state is CopyState.HELD:
+                assert may_release(self.desk.book, order)
+                order = self._becomes(order, release(order))
+                self._send(order, outcomes=3 if whole else 4)
+            elif whole or self.data.draw(st.booleans()):
+                self._send(order, outcomes=3)
+            else:
+                return
+
+    def _send(self, order: Intent, outcomes: int = 4) -> None:
+        match self.data.draw(st.integers(1, outcomes)):
+            case 1:
+                self._becomes(order, accept(order, None))
+            case 2:
+                self._becomes(order, reject(order, "no"))
+            case 3:
+                order = order if order.state is CopyState.PLANNED else self._absent(order)
+                self._becomes(order, deny(order, Reason.STALE_SIGNAL))
+            case _:
+                self._becomes(order, doubt(order, why="timeout", expires=TS, now=TS))
+
+    def _absent(self, order: Intent) -> Intent:
+        late = TS + 10**15
+        return self._becomes(order, miss(self._becomes(order, miss(order, late, Timing())), late, Timing()))
+
+    def _becomes(self, before: Intent, after: Intent) -> Intent:
+        event, _ = self.orders[before.client_order_id]
+        self.desk.book = settle(self.desk.book, event, before, after)
+        self.orders[before.client_order_id] = event, after
+        return after
+
+    def check(self) -> None:
+        """The laws of the queue and of the part."""
+        queue = self.desk.book.waiting.get(ALICE, ())
+        states = [self.orders[each.client_order_id][1].state for each in queue]
+        assert states in ([], [CopyState.IN_DOUBT, *[CopyState.HELD] * (len(states) - 1)])
+        assert len(set(queue)) == len(queue)
+        unsettled = [name for name, (_, order) in self.orders.items() if not order.state.is_submitted]
+        assert [each.client_order_id for each in queue] == unsettled
+        sums = dict.fromkeys(PositionSide, ZERO)
+        for _, order in self.orders.values():
+            if order.state not in {CopyState.REJECTED, CopyState.DENIED}:
+                sums[order.leader_side] += order.signed
+        for side, planned in sums.items():
+            assert self.desk.planned(ALICE, side) == planned
+
+
+@given(histories, st.booleans(), st.data())
+def test_planned_is_what_was_not_refused(
+    history: list[LeaderOrder], hedge_mode: bool, data: st.DataObject
+) -> None:
+    """Through accepted, refused, denied and doubted orders: what is planned is what was accepted or may
+    still be; the queue has a doubt and then the held, in the order of their planning, each once."""
+    desk = Desk(product_of(follower("alice", "0.7", hedge_mode=hedge_mode)))
+    orders = _Orders(desk, data)
+
+    for life in told_of(history):
+        for told in life:
+            made = desk.see(told)
+            if isinstance(made, Plan):
+                orders.take(told.event_id, made)
+                orders.check()
+            if data.draw(st.booleans()):
+                orders.resolve()
+                orders.check()
+    orders.resolve(whole=True)
+    orders.check()
+    assert desk.book.waiting == {}
+
+
+def test_a_doubt_waits_until_it_is_over() -> None:
+    """It enters the queue once, stays while it is planned anew, and leaves with its outcome."""
+    order = intent()
+    entry = Waiting(order.client_order_id, FIRST_EVENT)
+    doubted = doubt(order, why="timeout", expires=TS, now=TS)
+    book = settle(Book(), FIRST_EVENT, order, doubted)
+
+    assert book.waiting == {ALICE: (entry,)}
+    assert settle(book, FIRST_EVENT, doubted, doubted) == book
+    assert settle(book, FIRST_EVENT, doubted, order) == book
+    assert settle(book, FIRST_EVENT, order, accept(order, None)).waiting == {}
+
+
+def test_an_order_without_a_doubt_never_waits() -> None:
+    """Planned and then accepted: the book stays as it was."""
+    book = _book("1", "1")
+
+    assert settle(book, FIRST_EVENT, intent(), intent()) == book
+    assert settle(book, FIRST_EVENT, intent(), accept(intent(), None)) == book
+
+
+def test_only_the_first_may_be_released() -> None:
+    """A held order goes when it is the head of its client's queue, whoever else waits."""
+    first, second = intent(), intent(client_order_id=ClientOrderId("c2"), state=CopyState.HELD)
+    queue = tuple(Waiting(order.client_order_id, FIRST_EVENT) for order in (first, second))
+    book = Book().with_waiting(ALICE, queue).with_waiting(ClientId("bob"), queue)
+
+    assert not may_release(book, second)
+    assert may_release(book.with_waiting(ALICE, queue[1:]), second)
+    assert may_release(Book(), second)
+
+
+@pytest.mark.parametrize("outcome", [CopyState.REJECTED, CopyState.DENIED])
+def test_a_refusal_is_withdrawn_once(outcome: CopyState) -> None:
+    """Settled again it changes nothing more."""
+    before = intent()
+    after = msgspec.structs.replace(before, state=outcome)
+    book = settle(_book("1.0004", "1"), FIRST_EVENT, before, after)
+
+    assert _part(book) == (Decimal("0.0004"), ZERO)
+    assert settle(book, FIRST_EVENT, after, after) == book
+
+
+def test_a_missed_open_is_not_caught_up() -> None:
+    """It leaves the target with the planned, and the target never crosses zero."""
+    assert _part(withdraw(_book("3", "3"), intent(), Decimal(1))) == (Decimal(2), Decimal(2))
+    assert _part(withdraw(_book("0.5", "0.5"), intent(), Decimal(1))) == (ZERO, Decimal("-0.5"))
+    sold = intent(side=Side.SELL)
+    assert _part(withdraw(_book("-3", "-3"), sold, Decimal(1))) == (Decimal(-2), Decimal(-2))
+    assert _part(withdraw(_book("-3", "-3"), sold, Decimal(4))) == (ZERO, Decimal(1))
+
+
+def test_a_missed_close_stays_wanted() -> None:
+    """The target keeps what the leader did, so the next fact makes the close up."""
+    close = intent(leg=LegKind.CLOSE, side=Side.SELL, reduce_only=True)
+
+    assert _part(withdraw(_book("1", "1"), close, Decimal(2))) == (Decimal(1), Decimal(3))
+
+
+def test_withdrawing_touches_no_other_part() -> None:
+    """Another client's part and another side stay."""
+    others = {
+        part_key(ClientId("bob"), PositionSide.NET): Part(target=Decimal(1), planned=Decimal(1)),
+        part_key(ALICE, PositionSide.LONG): Part(target=Decimal(1), planned=Decimal(1)),
+    }
+    book = withdraw(_book("1", "1").with_parts(others), intent(), Decimal(1))
+
+    assert book.parts == {part_key(ALICE, PositionSide.NET): Part(), **others}
