@@ -63,7 +63,7 @@ async def test_the_signature_covers_query_and_body(autojump_clock, alice):
         ({"sz": "1000001"}, "51105"),
         ({"sz": "much"}, "51000"),
         ({"sz": "NaN"}, "51000"),
-        ({"sz": 1}, "51000"),
+        ({"sz": 0.015}, "51121"),
         ({"side": "up"}, "51000"),
         ({"ordType": "limit"}, "51000"),
         ({"posSide": "long"}, "51000"),
