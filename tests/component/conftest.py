@@ -1,4 +1,7 @@
-"""A simulator on in-memory streams and a mock clock that jumps over idle time."""
+"""A simulator on in-memory streams.
+
+Its tests take `autojump_clock` themselves, first: pytest-trio looks for a clock among a test's own arguments.
+"""
 
 import random
 from functools import partial
@@ -24,10 +27,9 @@ def venue_clock():
 
 
 @pytest.fixture
-async def simulator(nursery, autojump_clock, network, venue_clock):
-    serve = partial(
-        serve_simulator, SimulatorConfig(), network=network, clock=venue_clock, rng=random.Random(7)
-    )
+async def simulator(nursery, network, venue_clock):
+    rng = random.Random(7)  # noqa: S311 connection ids, nothing secret
+    serve = partial(serve_simulator, SimulatorConfig(), network=network, clock=venue_clock, rng=rng)
     return await nursery.start(serve)
 
 

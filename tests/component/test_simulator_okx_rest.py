@@ -13,7 +13,7 @@ from tests.component.okx_trader import SWAP, exchange
 NS = 10**9
 
 
-async def test_a_signed_call_is_answered(alice):
+async def test_a_signed_call_is_answered(autojump_clock, alice):
     """The right headers prove the account."""
     answer = await alice.call("GET", "account/balance")
     assert answer["code"] == "0"
@@ -36,7 +36,7 @@ async def test_a_signed_call_is_answered(alice):
         ({"OK-ACCESS-SIGN": "\u00e9"}, "50113"),
     ],
 )
-async def test_each_flaw_of_a_signature_has_its_code(alice, change, code):
+async def test_each_flaw_of_a_signature_has_its_code(autojump_clock, alice, change, code):
     """A missing or wrong header is refused with OKX's code and HTTP 401."""
     target = "/api/v5/account/balance"
     headers = {k: v.encode("latin-1") for k, v in (alice.signed("GET", target) | change).items()}
@@ -44,7 +44,7 @@ async def test_each_flaw_of_a_signature_has_its_code(alice, change, code):
     assert (status, json.loads(body)["code"]) == (401, code)
 
 
-async def test_the_signature_covers_query_and_body(alice):
+async def test_the_signature_covers_query_and_body(autojump_clock, alice):
     """A changed query or body is refused."""
     signed = alice.signed("GET", "/api/v5/account/positions?instType=SWAP")
     _, body = await alice.raw("GET", "/api/v5/account/positions?instType=SPOT", headers=signed)
@@ -63,7 +63,7 @@ async def test_the_signature_covers_query_and_body(alice):
         ({"sz": "1000001"}, "51105"),
         ({"sz": "much"}, "51000"),
         ({"sz": "NaN"}, "51000"),
-        ({"sz": 1}, "51000"),
+        ({"sz": 0.015}, "51121"),
         ({"side": "up"}, "51000"),
         ({"ordType": "limit"}, "51000"),
         ({"posSide": "long"}, "51000"),
@@ -73,14 +73,14 @@ async def test_the_signature_covers_query_and_body(alice):
         ({"side": "sell", "reduceOnly": True}, "51169"),
     ],
 )
-async def test_each_flaw_of_an_order_has_its_code(alice, fields, code):
+async def test_each_flaw_of_an_order_has_its_code(autojump_clock, alice, fields, code):
     """A refused order answers code 1 with its own sCode and leaves nothing pending."""
     row = await alice.order(**fields)
     assert (row["sCode"], row["ordId"]) == (code, "")
     assert (await alice.call("GET", "trade/orders-pending"))["data"] == []
 
 
-async def test_an_order_is_found_by_either_id_until_it_is_not_there(alice):
+async def test_an_order_is_found_by_either_id_until_it_is_not_there(autojump_clock, alice):
     """Query by ordId or clOrdId; 51603 for what is not there, 51003 without an id."""
     row = await alice.order(clOrdId="abc", ordType="limit", px="59000")
     for ids in ({"ordId": row["ordId"]}, {"clOrdId": "abc"}):
@@ -91,7 +91,7 @@ async def test_an_order_is_found_by_either_id_until_it_is_not_there(alice):
     assert (await alice.call("GET", "trade/order", {"instId": SWAP}))["code"] == "51003"
 
 
-async def test_a_used_client_order_id_fills_again(alice):
+async def test_a_used_client_order_id_fills_again(autojump_clock, alice):
     """Unique among pending orders only: 51016 while it waits, a second fill once it is done."""
     waiting = {"clOrdId": "abc", "ordType": "limit", "px": "50000"}
     await alice.order(**waiting)
@@ -103,7 +103,7 @@ async def test_a_used_client_order_id_fills_again(alice):
     assert position["pos"] == "2"
 
 
-async def test_cancel_and_amend_say_when_an_order_is_gone(alice):
+async def test_cancel_and_amend_say_when_an_order_is_gone(autojump_clock, alice):
     """51400 for a cancel and 51503 for an amendment of a finished order."""
     row = await alice.order(ordType="limit", px="59000")
     ids = {"instId": SWAP, "ordId": row["ordId"]}
@@ -117,7 +117,7 @@ async def test_cancel_and_amend_say_when_an_order_is_gone(alice):
     assert late["data"][0]["sCode"] == "51503"
 
 
-async def test_a_batch_answers_for_each_order(alice):
+async def test_a_batch_answers_for_each_order(autojump_clock, alice):
     """Code 2 when some failed; more than 20 are refused as a whole."""
     good = {"instId": SWAP, "tdMode": "cross", "side": "buy", "ordType": "market", "sz": "1", "clOrdId": "a"}
     answer = await alice.call("POST", "trade/batch-orders", [good, good | {"sz": "0.001", "clOrdId": "b"}])
@@ -126,7 +126,7 @@ async def test_a_batch_answers_for_each_order(alice):
     assert (await alice.call("POST", "trade/batch-orders", [good] * 21))["code"] == "51111"
 
 
-async def test_history_forgets_cancelled_unfilled_orders_after_two_hours(alice):
+async def test_history_forgets_cancelled_unfilled_orders_after_two_hours(autojump_clock, alice):
     """Filled orders stay in history; cancelled ones without a fill leave it after 2 h."""
     await alice.order(clOrdId="done")
     await alice.order(clOrdId="gone", ordType="limit", px="59000")
@@ -143,7 +143,7 @@ async def test_history_forgets_cancelled_unfilled_orders_after_two_hours(alice):
     assert missing["code"] == "51603"
 
 
-async def test_fills_and_history_are_paged(alice):
+async def test_fills_and_history_are_paged(autojump_clock, alice):
     """`limit` and `after` walk back through what happened, newest first."""
     for _ in range(5):
         await alice.order()
@@ -154,7 +154,7 @@ async def test_fills_and_history_are_paged(alice):
     assert len(trades) == 5
 
 
-async def test_position_mode_and_leverage(alice):
+async def test_position_mode_and_leverage(autojump_clock, alice):
     """Long/short mode asks for posSide; it cannot change under a position; leverage has a ceiling."""
     set_mode = ("POST", "account/set-position-mode")
     assert (await alice.call(*set_mode, {"posMode": "long_short_mode"}))["code"] == "0"
@@ -169,7 +169,7 @@ async def test_position_mode_and_leverage(alice):
     assert (await alice.call("POST", "account/set-leverage", leverage | {"lever": "50"}))["code"] == "0"
 
 
-async def test_exp_time_drops_what_comes_late(alice, venue_clock):
+async def test_exp_time_drops_what_comes_late(autojump_clock, alice, venue_clock):
     """A request after its expTime has no effect: 50036 on arrival, 50037 when it waited inside the venue."""
     now = venue_clock.now() // 10**6
     assert (await alice.order({"expTime": str(now + 1000)}))["sCode"] == "0"
@@ -181,7 +181,7 @@ async def test_exp_time_drops_what_comes_late(alice, venue_clock):
     assert len(placed) == 1
 
 
-async def test_rate_limits_recover(alice):
+async def test_rate_limits_recover(autojump_clock, alice):
     """60 orders an instrument in 2 s, then 50011 (HTTP 429) until the window has moved on."""
     for _ in range(60):
         assert (await alice.order(sz="0.01"))["sCode"] == "0"
@@ -191,7 +191,7 @@ async def test_rate_limits_recover(alice):
     assert (await alice.order(sz="0.01"))["sCode"] == "0"
 
 
-async def test_all_orders_of_an_account_have_a_limit(alice):
+async def test_all_orders_of_an_account_have_a_limit(autojump_clock, alice):
     """1000 new and amended orders in 2 s over all instruments, then 50061."""
     order = {"tdMode": "cross", "side": "buy", "ordType": "market", "sz": "0.01"}
     codes = []
@@ -211,7 +211,7 @@ async def test_all_orders_of_an_account_have_a_limit(alice):
         ("error_without_effect", 0, True),
     ],
 )
-async def test_lost_and_broken_answers(alice, kind, effect, answered):
+async def test_lost_and_broken_answers(autojump_clock, alice, kind, effect, answered):
     """The n-th order's answer is lost or is a 502, with or without effect; the next is as ever."""
     alice.simulator.okx.faults.arm(Fault(kind=kind, account="alice", nth=2))
     assert (await alice.order(clOrdId="one"))["sCode"] == "0"
@@ -236,7 +236,7 @@ async def test_lost_and_broken_answers(alice, kind, effect, answered):
     assert [e.order.client_order_id for e in entries if isinstance(e, Executed)].count("two") == effect
 
 
-async def test_a_late_answer_comes_after_the_effect(alice, venue_clock):
+async def test_a_late_answer_comes_after_the_effect(autojump_clock, alice, venue_clock):
     """The order fills at once, its answer waits."""
     alice.simulator.okx.faults.arm(Fault(kind="late_reply", delay=7 * NS))
     start = venue_clock.now()
@@ -245,7 +245,7 @@ async def test_a_late_answer_comes_after_the_effect(alice, venue_clock):
     assert alice.simulator.okx.exchange.ledger.entries[-1].ts == start
 
 
-async def test_an_accepted_order_may_stay_unseen_for_a_while(alice):
+async def test_an_accepted_order_may_stay_unseen_for_a_while(autojump_clock, alice):
     """Every query says "not found" until the delay has passed."""
     alice.simulator.okx.faults.arm(Fault(kind="hide_order", delay=10 * NS))
     await alice.order(clOrdId="abc")
@@ -261,7 +261,7 @@ async def test_an_accepted_order_may_stay_unseen_for_a_while(alice):
     assert await seen() == ("0", 1, 1)
 
 
-async def test_what_is_not_json_or_not_there_is_said(alice):
+async def test_what_is_not_json_or_not_there_is_said(autojump_clock, alice):
     """50002 for a broken body, 50000 for an empty one, 50115 for a wrong method, 404 for a wrong path."""
 
     async def code(method, path, body=""):
@@ -276,7 +276,7 @@ async def test_what_is_not_json_or_not_there_is_said(alice):
     assert await code("GET", "nothing") == "404"
 
 
-async def test_one_connection_carries_many_requests_and_bad_ones_end_it(alice):
+async def test_one_connection_carries_many_requests_and_bad_ones_end_it(autojump_clock, alice):
     """Keep-alive; a body over 1 MiB is refused with 413, a malformed head with 400."""
     addresses = alice.simulator.addresses
     stream = await alice.network.connect(addresses.host, addresses.rest_port)
@@ -292,7 +292,7 @@ async def test_one_connection_carries_many_requests_and_bad_ones_end_it(alice):
     assert (await stream.receive_some()).startswith(b"HTTP/1.1 400")
 
 
-async def test_public_data_needs_no_signature(alice):
+async def test_public_data_needs_no_signature(autojump_clock, alice):
     """Instruments, time and tickers for anyone."""
     for path in ("public/time", "public/instruments?instType=SWAP", "market/tickers?instType=SWAP"):
         status, body = await alice.raw("GET", f"/api/v5/{path}")

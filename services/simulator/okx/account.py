@@ -6,7 +6,7 @@ import msgspec
 
 from services.simulator.instruments import Instrument
 from services.simulator.okx import balances, shapes
-from services.simulator.okx.call import Call, Endpoint, decimal
+from services.simulator.okx.call import Call, Endpoint, Number, decimal
 from services.simulator.okx.codes import OkxError, of_refusal
 from services.simulator.okx.shapes import Fields, milliseconds, number
 from services.simulator.rules import RefusedError
@@ -19,7 +19,7 @@ class _ModeBody(msgspec.Struct, rename="camel"):
 
 
 class _LeverageBody(msgspec.Struct, rename="camel"):
-    lever: str
+    lever: Number
     mgn_mode: Literal["cross", "isolated"]
     inst_id: str
     pos_side: Literal["", "net", "long", "short"] = ""
@@ -86,7 +86,9 @@ def _set_leverage(call: Call) -> list[Fields]:
         call.exchange.set_leverage(call.account, body.inst_id, decimal(body.lever, "lever"))
     except RefusedError as refused:
         raise of_refusal(refused, parameter="59102") from None
-    return [{"instId": body.inst_id, "lever": body.lever, "mgnMode": body.mgn_mode, "posSide": body.pos_side}]
+    return [
+        {"instId": body.inst_id, "lever": str(body.lever), "mgnMode": body.mgn_mode, "posSide": body.pos_side}
+    ]
 
 
 def _currencies(call: Call) -> list[Fields]:

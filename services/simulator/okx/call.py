@@ -17,6 +17,8 @@ from services.simulator.venue import Venue
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 Operation = Literal["query", "place", "amend", "cancel"]
+Number = str | int | float
+"""OKX asks for numbers as strings and takes JSON numbers as well."""
 MAX_BATCH = 20
 
 
@@ -91,10 +93,10 @@ def decode(raw: msgspec.Raw, kind: type[Body]) -> Body:
         raise OkxError("50002") from None
 
 
-def decimal(text: str, parameter: str) -> Decimal:
+def decimal(number: Number, parameter: str) -> Decimal:
     """Raises OkxError: 51000, it is no finite number."""
     try:
-        value = Decimal(text)
+        value = Decimal(str(number))
     except InvalidOperation:
         raise OkxError("51000", parameter) from None
     if not value.is_finite():

@@ -7,7 +7,7 @@ import msgspec
 
 from services.simulator.ledger import Executed, Leg, Order
 from services.simulator.okx import shapes
-from services.simulator.okx.call import Call, Endpoint, decimal, decode
+from services.simulator.okx.call import Call, Endpoint, Number, decimal, decode
 from services.simulator.okx.codes import OkxError, of_refusal
 from services.simulator.okx.shapes import Fields
 from services.simulator.rules import NewOrder, RefusedError
@@ -27,8 +27,8 @@ class _PlaceBody(msgspec.Struct, rename="camel"):
     td_mode: Literal["cross", "isolated", "cash"]
     side: Literal["buy", "sell"]
     ord_type: Literal["market", "limit", "post_only", "ioc", "fok"]
-    sz: str
-    px: str = ""
+    sz: Number
+    px: Number = ""
     cl_ord_id: str = ""
     tag: str = ""
     pos_side: Literal["", "net", "long", "short"] = ""
@@ -41,8 +41,8 @@ class _AmendBody(msgspec.Struct, rename="camel"):
     ord_id: str = ""
     cl_ord_id: str = ""
     req_id: str = ""
-    new_sz: str = ""
-    new_px: str = ""
+    new_sz: Number = ""
+    new_px: Number = ""
 
 
 class _CancelBody(msgspec.Struct, rename="camel"):
