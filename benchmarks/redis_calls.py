@@ -20,7 +20,7 @@ from spider_common.network import SystemNetwork
 from spider_common.sdk.redis import RedisClient
 
 ROUNDS: Final = 7
-CALLS: Final = 600
+CALLS: Final = 2_000
 IN_FLIGHT: Final = 8
 
 Round = Callable[[int], float]  # port of the server -> CPU microseconds a call

@@ -3,6 +3,7 @@
 Everything here runs inside a greenback portal: what waits, waits through `greenback.await_`.
 """
 
+import math
 import ssl
 from typing import Any, Final
 
@@ -35,17 +36,20 @@ class StreamSocket:
             raise ConnectionResetError(f"connection lost while sending: {error}") from error
 
     def recv(self, size: int) -> bytes:
-        scope = trio.CancelScope()
+        if self._timeout is None:
+            return self._receive(size)
+        scope = trio.CancelScope(relative_deadline=self._timeout or math.inf)
         if self._timeout == 0:  # what is here by now: the wait is tried once, on whatever clock
             trio.lowlevel.current_trio_token().run_sync_soon(scope.cancel)
-        elif self._timeout is not None:
-            scope.relative_deadline = self._timeout
+        with scope:
+            return self._receive(size)
+        raise TimeoutError("timed out")
+
+    def _receive(self, size: int) -> bytes:
         try:
-            with scope:
-                return bytes(greenback.await_(self._stream.receive_some(size)))
+            return bytes(greenback.await_(self._stream.receive_some(size)))
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionResetError(f"connection lost while receiving: {error}") from error
-        raise TimeoutError("timed out")
 
     def shutdown(self, how: int) -> None:
         """Nothing to do before `close`."""
