@@ -25,7 +25,8 @@ STEPS = st.lists(
 @settings(deadline=None)
 @given(STEPS)
 def test_whatever_happens_each_message_is_worked_once_and_in_order(steps: list[tuple[str, int]]) -> None:
-    """Law: each group's messages are deleted in the order sent, each by one receipt, and none is lost.
+    """Law: each group's messages are deleted in the order sent, each by one receipt, and none is lost;
+    while one of a group is held, nothing of that group is received.
 
     Receipts are tried whether they still hold or not; a message counts as worked when its deletion held.
     """
@@ -37,6 +38,7 @@ async def _history(steps: list[tuple[str, int]]) -> None:
     sent: dict[str, list[str]] = {f"{n}": [] for n in range(3)}
     worked: dict[str, list[str]] = {f"{n}": [] for n in range(3)}
     out: list[Delivery] = []
+    until: dict[str, float] = {}  # how long each receipt holds
 
     async def work(delivery: Delivery) -> None:
         if not await queue.delete([delivery.receipt]):
@@ -48,9 +50,12 @@ async def _history(steps: list[tuple[str, int]]) -> None:
             group.append(f"{number}-{len(group)}")
             await queue.send([Outgoing(f"{number}", group[-1], "{}")])
         elif step == "receive":
+            busy = {other.group for other in out if until[other.receipt] > trio.current_time()}
             received = await queue.receive(number, wait_s=0)
             assert len(received) <= number
+            assert not busy & {delivery.group for delivery in received}
             out += received
+            until |= {delivery.receipt: trio.current_time() + 30 for delivery in received}
         elif step == "wait":
             await trio.sleep(number)
         elif out:
@@ -60,8 +65,10 @@ async def _history(steps: list[tuple[str, int]]) -> None:
                 out.remove(delivery)
                 await work(delivery)
             elif step != "delete":
+                seconds = 0 if step == "give back" else 60
                 with suppress(ReceiptExpired):  # then it came again, or will
-                    await queue.extend(delivery.receipt, 0 if step == "give back" else 60)
+                    await queue.extend(delivery.receipt, seconds)
+                    until[delivery.receipt] = trio.current_time() + seconds
     while True:  # the rest, at leisure
         received = await queue.receive(wait_s=20)
         if not received and trio.current_time() > 4_000:
