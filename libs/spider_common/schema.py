@@ -61,7 +61,7 @@ TRADING: Final = TableShape("trading", (OPEN_WORK, BY_CLIENT, BY_ORDER))
 CONFIG: Final = TableShape("config")
 TABLES: Final = (TRADING, CONFIG)
 
-COPY_DLQ: Final = QueueShape("copy-dlq.fifo", max_receives=0)
+COPY_DLQ: Final = QueueShape("copy-dlq.fifo")
 COPY: Final = QueueShape("copy.fifo", dead_letters=COPY_DLQ.name)
 QUEUES: Final = (COPY_DLQ, COPY)  # a queue comes after the one its dead letters go to
 

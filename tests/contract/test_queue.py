@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from spider_common.clock import NS_PER_S, SystemClock, TrioClock
 from spider_common.schema import QueueShape
+from spider_common.sdk.aws import Aws, CallTimeoutError
 from spider_common.stores.memory_queue import MemoryQueue
 from spider_common.stores.provision import provision
 from spider_common.stores.queue import (
@@ -32,18 +33,17 @@ from spider_common.stores.queue import (
 )
 from spider_common.stores.sqs_queue import SqsQueue
 
-DLQ = QueueShape("contract-dlq.fifo", max_receives=0)
+DLQ = QueueShape("contract-dlq.fifo")
 SHAPE = QueueShape("contract.fifo", visibility_s=2, max_receives=3, dead_letters=DLQ.name)
 
 Pair = tuple[Queue, Queue]  # the queue and the one its dead letters go to
 
 
 @pytest.fixture(params=["sqs", "memory"])
-async def pair(request: pytest.FixtureRequest) -> Pair:
+async def pair(request: pytest.FixtureRequest, aws: Aws) -> Pair:
     if request.param == "memory":
         dead = MemoryQueue(DLQ, SystemClock())
         return MemoryQueue(SHAPE, SystemClock(), dead_letters=dead), dead
-    aws = request.getfixturevalue("aws")
     prefix = request.node.name.translate(str.maketrans("[]", "__"))[-50:]
     urls = await provision(aws, tables=[], queues=[DLQ, SHAPE], prefix=f"{prefix}-")
     assert urls == await provision(aws, tables=[], queues=[DLQ, SHAPE], prefix=f"{prefix}-")
@@ -172,7 +172,7 @@ async def test_dead_letter_moves_a_message_with_its_reason(pair: Pair) -> None:
         await dead.dead_letter(aside, "again")
 
 
-async def test_a_message_is_first_copied_and_then_deleted(aws: Any) -> None:
+async def test_a_message_is_first_copied_and_then_deleted(aws: Aws) -> None:
     """Law: when copying to the dead letters fails, the message is still in its queue."""
     urls = await provision(aws, tables=[], queues=[DLQ, SHAPE], prefix="order-")
     gone = urls[DLQ.name].replace("contract", "nowhere")
@@ -277,7 +277,7 @@ async def test_part_of_a_batch_failing_keeps_each_groups_order(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """Law: a failed message is sent again before any later one of its group."""
-    answers = Answers(lambda call: {"a-1": False} if call < 3 else {})
+    answers: Any = Answers(lambda call: {"a-1": False} if call < 3 else {})
     await SqsQueue(answers, "url", random.Random(1)).send(_messages("a", "1", "2") + _messages("b", "1", "2"))
     assert answers.calls == [["a-1", "b-1"], ["a-1", "b-2"], ["a-1"], ["a-2"]]
 
@@ -285,7 +285,7 @@ async def test_part_of_a_batch_failing_keeps_each_groups_order(
 async def test_what_cannot_be_sent_is_told(autojump_clock: trio.testing.MockClock) -> None:
     """Law: SendFailed names every message not confirmed, in order; a sender's fault is not tried again."""
     messages = _messages("a", "1", "2") + _messages("b", "1")
-    answers = Answers(lambda _: {"a-1": False})
+    answers: Any = Answers(lambda _: {"a-1": False})
     with pytest.raises(SendFailed) as caught:
         await SqsQueue(answers, "url", random.Random(1)).send(messages)
     assert [message.dedup for message in caught.value.unsent] == ["a-1", "a-2"]
@@ -301,9 +301,13 @@ async def test_no_answer_is_queue_unavailable() -> None:
 
     class Slow(Answers):
         async def call(self, method: Any, /, **arguments: Any) -> Any:
-            raise trio.TooSlowError
+            raise CallTimeoutError(operation="any", seconds=3)
 
-    queue = SqsQueue(Slow(lambda _: {}), "url", random.Random(1))
+        async def call_with(self, patience: Any, method: Any, /, **arguments: Any) -> Any:
+            raise CallTimeoutError(operation="any", seconds=30)
+
+    slow: Any = Slow(lambda _: {})
+    queue = SqsQueue(slow, "url", random.Random(1))
     with pytest.raises(QueueUnavailable):
         await queue.receive()
     with pytest.raises(QueueUnavailable):

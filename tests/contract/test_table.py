@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from spider_common.clock import NS_PER_S, SystemClock, TrioClock
 from spider_common.schema import BY_CLIENT, OPEN_WORK, TRADING, Index, Key, TableShape
+from spider_common.sdk.aws import Aws, CallTimeoutError
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.provision import provision
@@ -30,6 +31,7 @@ from spider_common.stores.table import (
     Row,
     Table,
     TooLarge,
+    Unavailable,
     check_changes,
     row_bytes,
 )
@@ -38,10 +40,9 @@ SHAPE = TableShape("contract", (Index("alpha"), Index("beta")))
 
 
 @pytest.fixture(params=["dynamo", "memory"])
-async def table(request: pytest.FixtureRequest) -> Table:
+async def table(request: pytest.FixtureRequest, aws: Aws) -> Table:
     if request.param == "memory":
         return MemoryTable(SHAPE, SystemClock())
-    aws = request.getfixturevalue("aws")
     await provision(aws, tables=[SHAPE], queues=[], prefix=f"{request.node.name}-".translate(_PLAIN))
     return DynamoTable(aws, SHAPE, random.Random(7), prefix=f"{request.node.name}-".translate(_PLAIN))
 
@@ -233,22 +234,19 @@ async def test_the_twin_drops_a_row_past_its_time(autojump_clock: trio.testing.M
 
 
 class Flaky:
-    """Passes calls on, and lets `faults` meddle with each of them in turn."""
+    """Passes calls on to AWS, twice, as if the first answer were lost; between, `fault` may raise."""
 
-    def __init__(self, aws: Any, *faults: Callable[[], None]) -> None:
+    def __init__(self, aws: Aws, fault: Callable[[], None] = lambda: None) -> None:
         self._aws = aws
-        self.faults = list(faults)
-        self.calls = 0
+        self._fault = fault
 
-    def client(self, service: str) -> Any:
+    def client(self, service: Any) -> Any:
         return self._aws.client(service)
 
     async def call(self, method: Any, /, **arguments: Any) -> Any:
-        self.calls += 1
-        answer = await self._aws.call(method, **arguments)
-        if self.faults:
-            self.faults.pop(0)()
-        return answer
+        await self._aws.call(method, **arguments)
+        self._fault()
+        return await self._aws.call(method, **arguments)
 
 
 def _fault(code: str, status: int = 400, **more: Any) -> Callable[[], None]:
@@ -260,34 +258,31 @@ def _fault(code: str, status: int = 400, **more: Any) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("extra", [(), (Put(Row(pk="p", sk="t", doc="2")),)], ids=["put", "transaction"])
-async def test_a_lost_answer_is_not_a_conflict(aws: Any, extra: tuple[Put, ...]) -> None:
-    """Law: a write repeated after its answer was lost finds its own row and succeeds.
-
-    The lost answer is shown as contention, which makes the table itself try again.
-    """
+async def test_a_lost_answer_is_not_a_conflict(aws: Aws, extra: tuple[Put, ...]) -> None:
+    """Law: a write repeated after its answer was lost finds its own row and succeeds."""
     prefix = f"lost{len(extra)}-"
     await provision(aws, tables=[SHAPE], queues=[], prefix=prefix)
-    flaky = Flaky(aws, _fault("TransactionConflictException"))
+    flaky: Any = Flaky(aws)
     table = DynamoTable(flaky, SHAPE, random.Random(1), prefix=prefix)
     stored = await table.write(Put(Row(pk="p", sk="s", doc="1")), *extra)
-    assert flaky.calls == 2
     assert await table.get(Key("p", "s")) == stored[0]
     with pytest.raises(Conflict):  # by another write the row is still guarded
         await table.write(Put(Row(pk="p", sk="s", doc="1")), *extra)
 
 
-async def test_an_unknown_outcome_is_ambiguous(aws: Any) -> None:
+async def test_an_unknown_outcome_is_ambiguous(aws: Aws) -> None:
     """Law: a 5xx, a broken connection and a deadline surface as Ambiguous, never as a failed condition."""
     await provision(aws, tables=[SHAPE], queues=[], prefix="ambiguous-")
 
     def too_slow() -> None:
-        raise trio.TooSlowError
+        raise CallTimeoutError(operation="put_item", seconds=3)
 
     def broken() -> None:
         raise botocore.exceptions.HTTPClientError(error="reset")
 
     for n, fault in enumerate((_fault("InternalServerError", 500), too_slow, broken)):
-        table = DynamoTable(Flaky(aws, fault, fault), SHAPE, random.Random(1), prefix="ambiguous-")
+        flaky: Any = Flaky(aws, fault)
+        table = DynamoTable(flaky, SHAPE, random.Random(1), prefix="ambiguous-")
         with pytest.raises(Ambiguous):
             await table.write(Put(Row(pk="p", sk=f"{n}", doc="1")))
         with pytest.raises(Ambiguous):
@@ -315,26 +310,39 @@ class Canned:
         return answer
 
 
-async def test_contention_is_retried_and_then_told(autojump_clock: trio.testing.MockClock) -> None:
-    """Law: a transaction that meets another is tried again under one token, and at last raises Busy.
+async def test_contention_is_not_a_failed_condition() -> None:
+    """Law: a transaction that lost to another's raises Busy, one with a failed condition Conflict.
 
     moto runs one request at a time, so the service's answer is written out here
     (API_TransactWriteItems, "Cancellation reasons").
     """
-    reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
-    conflict = _fault("TransactionCanceledException", CancellationReasons=reasons)
     puts = [Put(Row(pk="p", sk="a", doc="-")), Put(Row(pk="p", sk="b", doc="-"))]
-    canned = Canned([conflict, conflict, {}])
-    table = DynamoTable(canned, SHAPE, random.Random(1))
-    assert [row.version for row in await table.write(*puts)] == [1, 1]
-    assert len({sent["ClientRequestToken"] for sent in canned.sent}) == 1
+    reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+    canned: Any = Canned([_fault("TransactionCanceledException", CancellationReasons=reasons)])
     with pytest.raises(Busy):
-        await DynamoTable(Canned([conflict] * 8), SHAPE, random.Random(1)).write(*puts)
+        await DynamoTable(canned, SHAPE, random.Random(1)).write(*puts)
     mixed = [{"Code": "ConditionalCheckFailed"}, {"Code": "TransactionConflict"}]
-    failed = _fault("TransactionCanceledException", CancellationReasons=mixed)
+    canned = Canned([_fault("TransactionCanceledException", CancellationReasons=mixed)])
     with pytest.raises(Conflict) as caught:
-        await DynamoTable(Canned([failed]), SHAPE, random.Random(1)).write(*puts)
+        await DynamoTable(canned, SHAPE, random.Random(1)).write(*puts)
     assert caught.value.keys == (Key("p", "a"),)
+    throttled = _fault("ThrottlingException")
+    canned = Canned([throttled, throttled])
+    with pytest.raises(Busy):
+        await DynamoTable(canned, SHAPE, random.Random(1)).write(puts[0])
+    with pytest.raises(Busy):
+        await DynamoTable(canned, SHAPE, random.Random(1)).put_all([puts[0].row])
+
+
+async def test_a_read_without_an_answer_is_unavailable(aws: Aws) -> None:
+    """Law: no answer to a read, or a refusal for now, surfaces as Unavailable; other errors as they are."""
+    key = Key("p", "s")
+    for code, status in (("InternalServerError", 500), ("ThrottlingException", 400)):
+        canned: Any = Canned([_fault(code, status)])
+        with pytest.raises(Unavailable, match=code):
+            await DynamoTable(canned, SHAPE, random.Random(1)).get(key)
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        await DynamoTable(aws, SHAPE, random.Random(1), prefix="nowhere-").query("p")
 
 
 async def test_unprocessed_items_are_sent_again(autojump_clock: trio.testing.MockClock) -> None:
@@ -344,11 +352,12 @@ async def test_unprocessed_items_are_sent_again(autojump_clock: trio.testing.Moc
     def left(n: int) -> dict[str, Any]:
         return {"UnprocessedItems": {SHAPE.name: [{"PutRequest": {"Item": {"n": {"N": "0"}}}}] * n}}
 
-    canned = Canned([left(25), left(3), left(0), {}])
+    canned: Any = Canned([left(25), left(3), left(0), {}])
     await DynamoTable(canned, SHAPE, random.Random(1)).put_all(rows)
     assert [len(sent["RequestItems"][SHAPE.name]) for sent in canned.sent] == [25, 25, 8]
+    canned = Canned([left(25)] * 8)
     with pytest.raises(Busy, match="30 rows"):
-        await DynamoTable(Canned([left(25)] * 8), SHAPE, random.Random(1)).put_all(rows)
+        await DynamoTable(canned, SHAPE, random.Random(1)).put_all(rows)
 
 
 @given(

@@ -3,7 +3,7 @@
 Attributes of an item: pk, sk, doc, version, expires, `<index>_pk` and `<index>_sk` for each index that
 it is in, and `write_id`, which names the write that stored it. A write whose condition fails on an item
 that carries its own id had been done by an earlier attempt whose answer was lost: that is success, not
-a conflict. So a lost answer never turns into a false `Conflict`, for one row or many, at any age.
+a conflict. So repeating, which `Aws.call` does, never turns a lost answer into a false `Conflict`.
 """
 
 import random
@@ -15,7 +15,8 @@ import trio
 from botocore.exceptions import ClientError
 
 from spider_common.schema import Index, Key, TableShape
-from spider_common.stores.aws_call import UNANSWERED, AwsCall, error_code, is_server_fault
+from spider_common.sdk.aws import Aws
+from spider_common.stores.aws_errors import UNANSWERED, error_code, is_server_fault
 from spider_common.stores.table import (
     Ambiguous,
     Busy,
@@ -31,8 +32,8 @@ from spider_common.stores.table import (
 )
 
 _BATCH: Final = 25  # BatchWriteItem's limit
-_ATTEMPTS: Final = 8  # with pauses of 10 to 640 ms about 1 s in all, well inside a lease
-_FIRST_PAUSE_S: Final = 0.01
+_ATTEMPTS: Final = 6  # at rows left unprocessed, with pauses of 50 ms to 0.8 s about 1.5 s in all
+_FIRST_PAUSE_S: Final = 0.05
 _CONTENTION: Final = frozenset(
     {
         "ProvisionedThroughputExceeded",
@@ -52,9 +53,9 @@ _Item = dict[str, dict[str, str]]
 class DynamoTable:
     """One DynamoDB table. `rng` names writes and spreads pauses between attempts."""
 
-    def __init__(self, aws: AwsCall, shape: TableShape, rng: random.Random, *, prefix: str = "") -> None:
+    def __init__(self, aws: Aws, shape: TableShape, rng: random.Random, *, prefix: str = "") -> None:
         self._aws = aws
-        self._client = aws.client("dynamodb")
+        self._client: Any = aws.client("dynamodb")
         self._name = prefix + shape.name
         self._indexes = {index.name: index for index in shape.indexes}
         self._rng = rng
@@ -106,33 +107,26 @@ class DynamoTable:
         write_id = f"{self._rng.getrandbits(96):024x}"
         actions = [self._action(change, write_id) for change in changes]
         rows = tuple(_raised(change.row) for change in changes if isinstance(change, Put))
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                await self._pause(attempt)
-            try:
-                if len(actions) == 1 and "Put" in actions[0]:
-                    await self._aws.call(self._client.put_item, **actions[0]["Put"])
-                else:
-                    await self._aws.call(
-                        self._client.transact_write_items,
-                        TransactItems=actions,
-                        ClientRequestToken=write_id,
-                    )
-            except ClientError as error:
-                if is_server_fault(error):
-                    raise Ambiguous(f"{error_code(error)} from {self._name}") from error
-                if _is_ours(error, write_id):
-                    return rows
+        try:
+            if len(actions) == 1 and "Put" in actions[0]:
+                await self._aws.call(self._client.put_item, **actions[0]["Put"])
+            else:
+                await self._aws.call(
+                    self._client.transact_write_items, TransactItems=actions, ClientRequestToken=write_id
+                )
+        except ClientError as error:
+            if is_server_fault(error):
+                raise Ambiguous(f"{error_code(error)} from {self._name}") from error
+            if not _is_ours(error, write_id):
                 failed = _failed_conditions(error, changes)
                 if failed:
                     raise Conflict(failed) from error
-                if not _is_contention(error):
-                    raise
-            except UNANSWERED as error:
-                raise Ambiguous(f"no answer from {self._name}: {error!r}") from error
-            else:
-                return rows
-        raise Busy(f"{self._name}: {len(changes)} changes met contention at each of {_ATTEMPTS} attempts")
+                if _is_contention(error):
+                    raise Busy(f"{self._name}: {len(changes)} changes met contention") from error
+                raise
+        except UNANSWERED as error:
+            raise Ambiguous(f"no answer from {self._name}: {error!r}") from error
+        return rows
 
     async def put_all(self, rows: Sequence[Row]) -> None:
         check_keys([row.key for row in rows])
@@ -143,26 +137,25 @@ class DynamoTable:
         attempt = 0
         while waiting:
             if attempt:
-                await self._pause(attempt)
+                await trio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * self._rng.uniform(0.5, 1.5))
             batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
             try:
                 answer = await self._aws.call(self._client.batch_write_item, RequestItems={self._name: batch})
             except ClientError as error:
                 if is_server_fault(error):
                     raise Ambiguous(f"{error_code(error)} from {self._name}") from error
-                if not _is_contention(error):
-                    raise
-                left = batch
+                if _is_contention(error):
+                    raise Busy(f"{self._name}: {len(waiting) + len(batch)} rows not stored") from error
+                raise
             except UNANSWERED as error:
                 raise Ambiguous(f"no answer from {self._name}: {error!r}") from error
-            else:
-                left = answer.get("UnprocessedItems", {}).get(self._name, [])
+            left = answer.get("UnprocessedItems", {}).get(self._name, [])
             waiting = left + waiting
             attempt = attempt + 1 if left else 0
             if attempt == _ATTEMPTS:
                 raise Busy(f"{self._name}: {len(waiting)} rows not stored after {_ATTEMPTS} attempts")
 
-    async def _read(self, method: Callable[..., dict[str, Any]], **arguments: Any) -> dict[str, Any]:
+    async def _read(self, method: Callable[..., Any], **arguments: Any) -> Any:
         try:
             return await self._aws.call(method, TableName=self._name, **arguments)
         except ClientError as error:
@@ -171,9 +164,6 @@ class DynamoTable:
             raise Unavailable(f"{error_code(error)} from {self._name}") from error
         except UNANSWERED as error:
             raise Unavailable(f"no answer from {self._name}: {error!r}") from error
-
-    async def _pause(self, attempt: int) -> None:
-        await trio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * self._rng.uniform(0.5, 1.5))
 
     def _key_attributes(self, index: str) -> tuple[str, str]:
         shape = self._index(index)

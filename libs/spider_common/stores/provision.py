@@ -1,6 +1,7 @@
 """Creates the tables and queues of `schema` where no stack does: on one machine, and in tests."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -13,11 +14,12 @@ from spider_common.schema import (
     queue_attributes,
     time_to_live_arguments,
 )
-from spider_common.stores.aws_call import AwsCall, error_code
+from spider_common.sdk.aws import Aws
+from spider_common.stores.aws_errors import error_code
 
 
 async def provision(
-    aws: AwsCall,
+    aws: Aws,
     *,
     tables: Sequence[TableShape] = TABLES,
     queues: Sequence[QueueShape] = QUEUES,
@@ -36,7 +38,7 @@ async def provision(
     return urls
 
 
-async def _create_table(aws: AwsCall, table: TableShape, prefix: str) -> None:
+async def _create_table(aws: Aws, table: TableShape, prefix: str) -> None:
     client = aws.client("dynamodb")
     try:
         await aws.call(client.create_table, **create_table_arguments(table, prefix=prefix))
@@ -47,7 +49,7 @@ async def _create_table(aws: AwsCall, table: TableShape, prefix: str) -> None:
     await aws.call(client.update_time_to_live, **time_to_live_arguments(table, prefix=prefix))
 
 
-async def _create_queue(aws: AwsCall, queue: QueueShape, prefix: str, urls: dict[str, str]) -> str:
+async def _create_queue(aws: Aws, queue: QueueShape, prefix: str, urls: dict[str, str]) -> str:
     client = aws.client("sqs")
     arn = None
     if queue.dead_letters is not None:
@@ -55,7 +57,7 @@ async def _create_queue(aws: AwsCall, queue: QueueShape, prefix: str, urls: dict
             client.get_queue_attributes, QueueUrl=urls[queue.dead_letters], AttributeNames=["QueueArn"]
         )
         arn = answer["Attributes"]["QueueArn"]
-    attributes = queue_attributes(queue, dead_letter_arn=arn)
+    attributes: Any = queue_attributes(queue, dead_letter_arn=arn)
     created = await aws.call(client.create_queue, QueueName=prefix + queue.name, Attributes=attributes)
     url: str = created["QueueUrl"]
     return url

@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import trio
 from botocore.exceptions import ClientError
 
 from spider_common.clock import NS_PER_MS
-from spider_common.stores.aws_call import UNANSWERED, AwsCall, error_code, is_server_fault
+from spider_common.sdk.aws import LONG_POLL, Aws, Patience
+from spider_common.stores.aws_errors import UNANSWERED, error_code, is_server_fault
 from spider_common.stores.queue import (
     MAX_BATCH,
     MAX_WAIT_S,
@@ -22,8 +23,6 @@ from spider_common.stores.queue import (
     check_receive,
     next_batch,
 )
-
-T = TypeVar("T")
 
 _ATTEMPTS: Final = 6  # with pauses of 50 ms to 0.8 s about 1.5 s in all
 _FIRST_PAUSE_S: Final = 0.05
@@ -42,11 +41,9 @@ _THROTTLED: Final = frozenset({"RequestThrottled", "ThrottlingException", "KmsTh
 class SqsQueue:
     """One SQS FIFO queue. `rng` names receive attempts and spreads pauses between sends."""
 
-    def __init__(
-        self, aws: AwsCall, url: str, rng: random.Random, *, dead_letters: str | None = None
-    ) -> None:
+    def __init__(self, aws: Aws, url: str, rng: random.Random, *, dead_letters: str | None = None) -> None:
         self._aws = aws
-        self._client = aws.client("sqs")
+        self._client: Any = aws.client("sqs")
         self._url = url
         self._rng = rng
         self._dead_letters = dead_letters
@@ -58,6 +55,7 @@ class SqsQueue:
         check_receive(limit, wait_s)
         answer = await self._call(
             self._client.receive_message,
+            patience=LONG_POLL,
             QueueUrl=self._url,
             MaxNumberOfMessages=limit,
             WaitTimeSeconds=wait_s,
@@ -128,9 +126,13 @@ class SqsQueue:
                     raise SendFailed(waiting, f"{why}: {entry.get('Message', '')}")
             failures = failures + 1 if failed else 0
 
-    async def _call(self, method: Callable[..., T], **arguments: Any) -> T:
+    async def _call(
+        self, method: Callable[..., Any], *, patience: Patience | None = None, **arguments: Any
+    ) -> Any:
         try:
-            return await self._aws.call(method, **arguments)
+            if patience is None:
+                return await self._aws.call(method, **arguments)
+            return await self._aws.call_with(patience, method, **arguments)
         except ClientError as error:
             if not is_server_fault(error) and error_code(error) not in _THROTTLED:
                 raise
