@@ -97,7 +97,7 @@ class Stack:
 @asynccontextmanager
 async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
     """Every process up and ready, tables and queues there, the seed stored. All ends with the block."""
-    logs.mkdir(parents=True, exist_ok=True)
+    logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, before anything runs
     moto_port, valkey_port = free_ports(2)
     base = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SPIDER_"))}
     aws_address = f"http://127.0.0.1:{moto_port}"
