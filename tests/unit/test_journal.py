@@ -173,6 +173,15 @@ def test_misses_count_at_two_moments(timing: Timing, expires: int, asked: list[i
         order = after
 
 
+@pytest.mark.parametrize("misses", [0, 1])
+def test_a_miss_at_the_very_moment_does_not_count(misses: int) -> None:
+    """The venue still takes a request at its expiry, by a clock a whole skew behind ours."""
+    moment = TS + TIMING.skew + misses * TIMING.visibility
+
+    assert miss(in_doubt(misses=misses), moment, TIMING) == in_doubt(misses=misses)
+    assert miss(in_doubt(misses=misses), moment + 1, TIMING) != in_doubt(misses=misses)
+
+
 @given(timings(), moments, moments, st.integers(0, 1), moments)
 def test_the_next_question_is_later(timing: Timing, expires: int, since: int, misses: int, now: int) -> None:
     """Asking again takes time, always: no loop without a pause."""
