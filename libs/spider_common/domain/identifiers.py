@@ -3,9 +3,11 @@
 import hashlib
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from spider_common.domain.quantities import canonical
+
+_LENGTH: Final = 32
 
 AccountId = NewType("AccountId", str)
 ProductId = NewType("ProductId", str)
@@ -61,6 +63,11 @@ def client_order_id(event: EventId, product: ProductId, client: ClientId, leg: s
     return ClientOrderId(digest("order", event, product, client, leg))
 
 
+def is_client_order_id(text: str | None) -> bool:
+    """Whether a client order id has the form of ours; an order that a client places by hand has another."""
+    return text is not None and len(text) == _LENGTH and not set(text) - set("0123456789abcdef")
+
+
 def shard_of(client: ClientId, shards: int) -> int:
     """The shard of a product, 0 <= shard < shards, in which a client's copies are planned."""
     return int(digest("shard", client), 16) % shards
@@ -69,4 +76,4 @@ def shard_of(client: ClientId, shards: int) -> int:
 def digest(*parts: str) -> str:
     """32 hex characters of SHA-256 that stand for the parts, in their order."""
     # the unit separator cannot occur in a part, so ("a", "bc") and ("ab", "c") differ
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:_LENGTH]

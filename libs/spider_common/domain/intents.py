@@ -35,6 +35,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         size: the same in venue size.
         reference_price: the leader's average fill price; None when its venue did not say.
         reason: why it was skipped, denied or rejected; empty otherwise.
+        waited: it has been in doubt or held, so the book's queue knows it.
         ts_sent, ts_answered: of the last request, Unix ns; 0 before it.
     """
 
@@ -55,6 +56,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: str = ""
     venue_order_id: VenueOrderId | None = None
     doubt: Doubt | None = None
+    waited: bool = False
     requests: int = 0
     ts_sent: int = 0
     ts_answered: int = 0

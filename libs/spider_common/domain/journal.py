@@ -126,7 +126,9 @@ def take_over(row: JournalRow, owner: str, now: int, timing: Timing) -> JournalR
         if intent.doubt is not None:
             doubt = msgspec.structs.replace(doubt, why=intent.doubt.why, since=intent.doubt.since)
         state = intent.state if intent.state is CopyState.IN_DOUBT else step(intent.state, CopyState.IN_DOUBT)
-        doubts[intent.client_order_id] = msgspec.structs.replace(intent, state=state, doubt=doubt)
+        doubts[intent.client_order_id] = msgspec.structs.replace(
+            intent, state=state, doubt=doubt, waited=True
+        )
     lease = Lease(owner=owner, fence=row.lease.fence + 1, ends=now + timing.lease)
     return msgspec.structs.replace(row.with_intents(doubts), lease=lease)
 
@@ -163,12 +165,13 @@ def doubt(intent: Intent, *, why: str, expires: int, now: int) -> Intent:
     since = intent.doubt.since if intent.doubt else now
     expires = max(expires, intent.doubt.expires) if intent.doubt else expires
     state = intent.state if intent.state is CopyState.IN_DOUBT else step(intent.state, CopyState.IN_DOUBT)
-    return msgspec.structs.replace(intent, state=state, doubt=Doubt(expires=expires, why=why, since=since))
+    unknown = Doubt(expires=expires, why=why, since=since)
+    return msgspec.structs.replace(intent, state=state, doubt=unknown, waited=True)
 
 
 def hold(intent: Intent) -> Intent:
     """An order that was not sent, because one before it of the same client is in doubt."""
-    return msgspec.structs.replace(intent, state=step(intent.state, CopyState.HELD))
+    return msgspec.structs.replace(intent, state=step(intent.state, CopyState.HELD), waited=True)
 
 
 def miss(intent: Intent, asked: int, timing: Timing) -> Intent:
@@ -203,6 +206,11 @@ def next_question(doubt: Doubt, now: int, timing: Timing) -> int:
 def is_fresh(intent: Intent, event: LeaderEvent, now: int, max_signal_age_ms: int) -> bool:
     """Whether the order may still be sent: reducing orders always, opening ones while the signal is young."""
     return intent.leg is LegKind.CLOSE or now - event.fact.ts_venue <= max_signal_age_ms * _MS
+
+
+def touches_book(after: Intent) -> bool:
+    """Whether an intent's new state has to be settled in the book. Most orders are simply accepted."""
+    return after.waited or after.state in {CopyState.REJECTED, CopyState.DENIED}
 
 
 def settle(book: Book, event: EventId, before: Intent, after: Intent) -> Book:

@@ -12,6 +12,7 @@ from spider_common.domain import identifiers
 from spider_common.domain.identifiers import ClientId, EventId
 from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.intents import Cursor, Intent, LeaderEvent
+from spider_common.domain.journal import hold
 from spider_common.domain.orders import CopyState, PositionSide, Side
 from spider_common.domain.positions import Book, Leg, LegKind, Part, Waiting, legs_of, part_key
 from spider_common.domain.products import Equity, Product, Subscription, copied_side
@@ -86,7 +87,7 @@ def plan(event: LeaderEvent, situation: Situation) -> Plan | Reason:
             part, intent = draft.follow(part)
             waiting = book.waiting.get(client, ()) if client not in queues else queues[client]
             if intent.state is CopyState.PLANNED and waiting:
-                intent = msgspec.structs.replace(intent, state=CopyState.HELD)
+                intent = hold(intent)
                 queues[client] = (*waiting, Waiting(intent.client_order_id, fact.event_id))
             intents.append(intent)
         if part != before:

@@ -28,7 +28,7 @@ WORDS = {
     Reason.POSITION_MODE_MISMATCH: "The leader trades in hedge mode, the follower's account is in net mode.",
     Reason.EQUITY_UNKNOWN: "The rule is proportional to equity, and one of the two is not known yet.",
     Reason.EQUITY_STALE: "The rule is proportional to equity, and the last known one is too old.",
-    Reason.EQUITY_CURRENCY: "The rule is proportional to equity, and the two are in different currencies.",
+    Reason.EQUITY_CURRENCY: "The rule is proportional to equity, but in two currencies.",
     Reason.BASELINE: "The leader order was there before the product began to copy.",
     Reason.NO_NEW_FILL: "The fact tells of no new fill (placed, amended or cancelled).",
     Reason.OLDER_FACT: "A newer fact of the same leader order was planned before.",

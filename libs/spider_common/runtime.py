@@ -1,0 +1,108 @@
+"""The ports of a service as a process has them: the system's sockets, AWS, Redis, the venues."""
+
+import os
+import random
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from spider_common import schema
+from spider_common.clock import Clock, SystemClock
+from spider_common.domain.identifiers import Venue
+from spider_common.network import Network, SystemNetwork
+from spider_common.sdk import http
+from spider_common.sdk.aws import open_aws
+from spider_common.sdk.ccxt import Codec
+from spider_common.sdk.redis import RedisClient
+from spider_common.settings import CommonSettings
+from spider_common.stores.cache import Cache
+from spider_common.stores.config import ConfigStore
+from spider_common.stores.dynamo_table import DynamoTable
+from spider_common.stores.memory_cache import MemoryCache
+from spider_common.stores.queue import Queue
+from spider_common.stores.redis_cache import RedisCache
+from spider_common.stores.secrets import SecretsManager
+from spider_common.stores.sqs_queue import open_queue
+from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.logs import logger
+from spider_common.venues.budget import Budgets
+from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.venue import VenueClient
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service of the copy path stands on."""
+
+    clock: Clock
+    rng: random.Random
+    network: Network
+    tls: ssl.SSLContext
+    queue: Queue
+    trading: TradingStore
+    config: ConfigStore
+    secrets: SecretsManager
+    venues: Mapping[Venue, VenueClient]
+    log: FilteringBoundLogger
+
+
+@asynccontextmanager
+async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[Runtime]:
+    """The ports, open until the end of the block. Randomness is seeded by the operating system.
+
+    Raises:
+        QueueUnavailable: the queue does not exist or AWS does not answer.
+    """
+    clock, rng = SystemClock(), random.Random(os.urandom(16))  # noqa: S311 jitter and names, no secrets
+    network = SystemNetwork()
+    to_venues = SystemNetwork(local_address=settings.local_address or None)
+    tls = ssl.create_default_context()
+    log = logger(service, clock, level=settings.log_level)
+    async with AsyncExitStack() as stack:
+        aws = await stack.enter_async_context(
+            open_aws(network=network, region=settings.aws_region, endpoint_url=settings.aws_endpoint or None)
+        )
+        prefix = settings.names_prefix
+        transport = http.TrioTransport(network=to_venues, tls=tls)
+        client = await stack.enter_async_context(http.client(transport))
+        cache = await stack.enter_async_context(_cache(settings.redis_url, network, tls, prefix))
+        okx = OkxClient(
+            http=client,
+            codec=Codec(Venue.OKX, clock, base_url=settings.okx_rest),
+            budgets=Budgets(clock),
+            clock=clock,
+            socket_url=settings.okx_socket,
+        )
+        yield Runtime(
+            clock=clock,
+            rng=rng,
+            network=to_venues,
+            tls=tls,
+            queue=await open_queue(aws, schema.COPY, rng, prefix=prefix),
+            trading=TradingStore(DynamoTable(aws, schema.TRADING, rng, prefix=prefix)),
+            config=ConfigStore(DynamoTable(aws, schema.CONFIG, rng, prefix=prefix), cache),
+            secrets=SecretsManager(aws, clock, prefix=prefix),
+            venues={Venue.OKX: okx},
+            log=log,
+        )
+
+
+@asynccontextmanager
+async def _cache(url: str, network: Network, tls: ssl.SSLContext, prefix: str) -> AsyncIterator[Cache]:
+    """Redis at ``redis://`` or, with TLS, ``rediss://``; without a URL a cache in this process only."""
+    if not url:
+        yield MemoryCache()
+        return
+    parts = urlsplit(url)
+    user, password = parts.username or "", parts.password or ""
+    async with RedisClient(
+        network,
+        parts.hostname or "localhost",
+        parts.port or 6379,
+        tls=tls if parts.scheme == "rediss" else None,
+        credentials=(lambda: (user, password)) if password else None,
+    ) as client:
+        yield RedisCache(client, prefix=prefix)

@@ -1,0 +1,266 @@
+"""Tables, keys, indexes and queues: one description that the stacks create and the stores use.
+
+Pure. Keys are text, their parts joined by `#`, which no part may hold: so two different facts never
+share a key. `docs/access-patterns.md` names each question asked of the tables and what answers it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+DAY_S: Final = 86_400
+JOURNAL_DAYS: Final = 30  # longer than any redelivery: the queues keep a message for 14
+OPEN_WORK_BUCKETS: Final = 8  # spreads unfinished journal rows over partitions of 1,000 writes/s each
+
+
+class Index(msgspec.Struct, frozen=True):
+    """A global secondary index. It is sparse: a row without an entry for it is not in it.
+
+    Sort keys end in something unique to the row, so that paging by sort key skips nothing.
+    """
+
+    name: str
+
+    @property
+    def partition(self) -> str:
+        """The attribute that holds the index's partition key."""
+        return f"{self.name}_pk"
+
+    @property
+    def sort(self) -> str:
+        """The attribute that holds the index's sort key."""
+        return f"{self.name}_sk"
+
+
+class TableShape(msgspec.Struct, frozen=True):
+    """A table with text keys `pk` and `sk`, and `expires` (Unix seconds) as its time to live."""
+
+    name: str
+    indexes: tuple[Index, ...] = ()
+
+
+class QueueShape(msgspec.Struct, frozen=True):
+    """A high-throughput FIFO queue: order and deduplication are kept per message group.
+
+    A message received `max_receives` times without being deleted moves to `dead_letters`.
+    """
+
+    name: str
+    visibility_s: int = 30  # a worker extends it while it works; a dead worker's group waits this long
+    retention_s: int = 14 * DAY_S  # the longest that SQS offers
+    max_receives: int = 10
+    dead_letters: str | None = None
+
+
+OPEN_WORK: Final = Index("open_work")
+BY_CLIENT: Final = Index("by_client")
+BY_ORDER: Final = Index("by_order")
+
+TRADING: Final = TableShape("trading", (OPEN_WORK, BY_CLIENT, BY_ORDER))
+CONFIG: Final = TableShape("config")
+TABLES: Final = (TRADING, CONFIG)
+
+COPY_DLQ: Final = QueueShape("copy-dlq.fifo", max_receives=0)
+COPY: Final = QueueShape("copy.fifo", dead_letters=COPY_DLQ.name)
+QUEUES: Final = (COPY_DLQ, COPY)  # a queue comes after the one its dead letters go to
+
+
+class Key(NamedTuple):
+    """Where a row is: partition and sort key, of a table or of an index."""
+
+    pk: str
+    sk: str
+
+
+def _join(*parts: str) -> str:
+    for part in parts:
+        if not part or "#" in part:
+            raise ValueError(f"key part {part!r} of {parts!r} must be non-empty text without '#'")
+    return "#".join(parts)
+
+
+def _moment(ns: int) -> str:
+    if ns < 0:
+        raise ValueError(f"time {ns} must be nanoseconds since 1970")
+    return f"{ns:020d}"
+
+
+def _shard(shard: int) -> str:
+    if not 0 <= shard < 10_000:
+        raise ValueError(f"shard {shard} must be within 0..9999")
+    return f"{shard:04d}"
+
+
+def event_partition(event: str) -> str:
+    """The partition that holds an event's journal, one row for each product and shard."""
+    return _join("event", event)
+
+
+def journal_key(event: str, product: str, shard: int) -> Key:
+    """The journal row of an event. Two products may copy one leader, hence the product."""
+    return Key(event_partition(event), _join("journal", product, _shard(shard)))
+
+
+def open_work_partition(bucket: int) -> str:
+    """One of `OPEN_WORK_BUCKETS` partitions of the index `open_work`."""
+    if not 0 <= bucket < OPEN_WORK_BUCKETS:
+        raise ValueError(f"bucket {bucket} must be within 0..{OPEN_WORK_BUCKETS - 1}")
+    return _join("open", str(bucket))
+
+
+def open_work_key(event: str, product: str, shard: int, *, lease_end: int) -> Key:
+    """Where an unfinished journal row stands in `open_work`: sorted by the end of its lease (Unix ns)."""
+    bucket = sum(event.encode()) % OPEN_WORK_BUCKETS  # event ids are hashes: their letters spread evenly
+    return Key(open_work_partition(bucket), _join(_moment(lease_end), event, product, _shard(shard)))
+
+
+def open_work_until(now: int) -> str:
+    """The `up_to` bound that gives the rows of `open_work` whose lease ended before `now` (Unix ns)."""
+    return _moment(now)
+
+
+def shard_partition(product: str, shard: int) -> str:
+    """The partition that holds a shard's cursors and books."""
+    return _join("shard", product, _shard(shard))
+
+
+def cursor_key(product: str, shard: int, venue_order_id: str) -> Key:
+    """What a shard has copied of one leader order."""
+    return Key(shard_partition(product, shard), _join("cursor", venue_order_id))
+
+
+def book_key(product: str, shard: int, symbol: str) -> Key:
+    """What a shard knows of the leader's position in one instrument."""
+    return Key(shard_partition(product, shard), _join("book", symbol))
+
+
+def order_key(client_order_id: str) -> Key:
+    """A follower order as it was planned; it never changes."""
+    return Key(_join("order", client_order_id), "plan")
+
+
+def order_progress_key(client_order_id: str) -> Key:
+    """What a follower order has come to."""
+    return Key(_join("order", client_order_id), "progress")
+
+
+def by_client_partition(client: str) -> str:
+    """The partition of `by_client` that holds a client's orders."""
+    return _join("client", client)
+
+
+def by_client_key(client: str, client_order_id: str, *, ts_planned: int) -> Key:
+    """Where an order stands in `by_client`: sorted by the time it was planned (Unix ns)."""
+    return Key(by_client_partition(client), _join(_moment(ts_planned), client_order_id))
+
+
+def by_order_partition(venue: str, account: str, venue_order_id: str) -> str:
+    """The partition of `by_order` that holds the order a venue knows by this id."""
+    return _join("venue_order", venue, account, venue_order_id)
+
+
+def by_order_key(venue: str, account: str, venue_order_id: str, client_order_id: str) -> Key:
+    """Where an order stands in `by_order`, once the venue has named it."""
+    return Key(by_order_partition(venue, account, venue_order_id), client_order_id)
+
+
+def account_partition(venue: str, account: str) -> str:
+    """The partition that holds an account's executions and facts."""
+    return _join("account", venue, account)
+
+
+def execution_key(venue: str, account: str, trade_id: str, leg: str) -> Key:
+    """One fill, kept once whether a socket or REST told of it."""
+    return Key(account_partition(venue, account), _join("execution", trade_id, leg))
+
+
+def account_fact_key(venue: str, account: str, *fact: str) -> Key:
+    """What is known of an account as a whole: `"swept"`, or `"position", symbol`."""
+    return Key(account_partition(venue, account), _join("fact", *fact))
+
+
+def equity_partition(venue: str) -> str:
+    """The partition that holds the last known equity of each account of a venue."""
+    return _join("equity", venue)
+
+
+def equity_key(venue: str, account: str) -> Key:
+    """What an account is worth."""
+    return Key(equity_partition(venue), account)
+
+
+def holdings_partition(client: str) -> str:
+    """The partition that holds a client's attributed positions."""
+    return _join("holdings", client)
+
+
+def position_key(client: str, product: str, symbol: str) -> Key:
+    """What a client holds of an instrument on behalf of one product."""
+    return Key(holdings_partition(client), _join("position", product, symbol))
+
+
+def config_partition(kind: str) -> str:
+    """The partition of the Config table that holds everything of one kind: `"product"`, `"client"`."""
+    return _join("config", kind)
+
+
+def config_key(kind: str, *name: str) -> Key:
+    """One product, client or subscription (`"subscription", product, client`)."""
+    return Key(config_partition(kind), _join(*name))
+
+
+def create_table_arguments(table: TableShape, *, prefix: str = "") -> dict[str, Any]:
+    """Keyword arguments of DynamoDB's CreateTable."""
+    attributes = ["pk", "sk"]
+    for index in table.indexes:
+        attributes += [index.partition, index.sort]
+    arguments: dict[str, Any] = {
+        "TableName": prefix + table.name,
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in attributes],
+        "KeySchema": _key_schema("pk", "sk"),
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    if table.indexes:
+        arguments["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index.name,
+                "KeySchema": _key_schema(index.partition, index.sort),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index in table.indexes
+        ]
+    return arguments
+
+
+def time_to_live_arguments(table: TableShape, *, prefix: str = "") -> dict[str, Any]:
+    """Keyword arguments of DynamoDB's UpdateTimeToLive."""
+    return {
+        "TableName": prefix + table.name,
+        "TimeToLiveSpecification": {"Enabled": True, "AttributeName": "expires"},
+    }
+
+
+def queue_attributes(queue: QueueShape, *, dead_letter_arn: str | None = None) -> Mapping[str, str]:
+    """The `Attributes` of SQS CreateQueue. `dead_letter_arn` is that of the queue `dead_letters` names."""
+    attributes = {
+        "FifoQueue": "true",
+        "DeduplicationScope": "messageGroup",
+        "FifoThroughputLimit": "perMessageGroupId",
+        "VisibilityTimeout": str(queue.visibility_s),
+        "MessageRetentionPeriod": str(queue.retention_s),
+        "ReceiveMessageWaitTimeSeconds": "20",
+    }
+    if queue.dead_letters is not None:
+        if dead_letter_arn is None:
+            raise ValueError(f"queue {queue.name} needs the ARN of {queue.dead_letters}")
+        redrive = {"deadLetterTargetArn": dead_letter_arn, "maxReceiveCount": queue.max_receives}
+        attributes["RedrivePolicy"] = msgspec.json.encode(redrive).decode()
+    return attributes
+
+
+def _key_schema(partition: str, sort: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]

@@ -1,0 +1,308 @@
+"""ccxt as a codec: it builds, signs and parses; what it would send, we send.
+
+One codec serves all accounts of a venue: credentials are on ccxt's object just while it signs, and
+nothing waits meanwhile. ccxt's own network, clock, rate limiter and broker marks are out of use.
+"""
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from spider_common.clock import NS_PER_MS, Clock
+from spider_common.secret import Credentials
+
+T = TypeVar("T")
+
+_MARKS: Final = frozenset({"X-CHANNEL-API-CODE", "X-SOURCE-KEY"})  # tell the venue of a broker: not ours
+
+
+class VenueRequest(msgspec.Struct, frozen=True):
+    """A request that is not signed yet: it holds no secret and may be kept or logged.
+
+    Attributes:
+        api: ccxt's section of the venue's API, for example `("private",)`.
+        path: without the section, for example `trade/order`.
+        params: values are text, booleans, integers, or lists and mappings of those; never floats.
+    """
+
+    api: tuple[str, ...]
+    method: str
+    path: str
+    params: Mapping[str, Any]
+
+
+class SignedRequest(msgspec.Struct, frozen=True):
+    """A request ready to be sent. Its repr leaves out query, headers and body: they hold credentials."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"SignedRequest({self.method} {self.url.partition('?')[0]})"
+
+
+class _Venue(msgspec.Struct, frozen=True):
+    """Where the venues differ for us."""
+
+    markets: tuple[str, str]  # section and path that list the linear swaps
+    markets_filter: Mapping[str, str]
+    size: str  # names in an order request
+    price: str
+    client_order_id: str
+    options: Mapping[str, Any] = {}
+    renamed: Mapping[str, str] = {}
+
+
+_VENUES: Final[Mapping[str, _Venue]] = {
+    "okx": _Venue(
+        markets=("public", "public/instruments"),
+        markets_filter={"instType": "SWAP"},
+        size="sz",
+        price="px",
+        client_order_id="clOrdId",
+        options={"createOrder": "privatePostTradeOrder", "fetchMarkets": {"types": ["swap"]}},
+    ),
+    "bitget": _Venue(
+        markets=("public", "v2/mix/market/contracts"),
+        markets_filter={"productType": "USDT-FUTURES"},
+        size="size",
+        price="price",
+        client_order_id="clientOid",
+        options={"uta": False},
+    ),
+    "bingx": _Venue(
+        markets=("swap", "quote/contracts"),
+        markets_filter={},
+        size="quantity",
+        price="price",
+        client_order_id="clientOrderId",
+        renamed={"clientOrderID": "clientOrderId"},  # the name of BingX's swap documentation
+    ),
+}
+
+VENUES: Final = tuple(_VENUES)
+
+
+class _Built(BaseException):
+    """Carries a request out of ccxt. Not an Exception, so that nothing in ccxt takes it for a failure."""
+
+    def __init__(self, request: VenueRequest) -> None:
+        super().__init__()
+        self.request = request
+
+
+class _Offline:
+    """Laid over a ccxt class: requests are handed out instead of sent, and time is given."""
+
+    now_ms = 0
+    answer: Callable[[VenueRequest], Any] | None = None
+
+    def request(
+        self,
+        path: str,
+        api: Any = "public",
+        method: str = "GET",
+        params: Any = None,
+        config: Any = None,  # noqa: ARG002 as ccxt calls it
+    ) -> Any:
+        sections = (api,) if isinstance(api, str) else tuple(api)
+        request = VenueRequest(sections, method, path, _plain(params or {}))
+        if self.answer is None:
+            raise _Built(request)
+        return self.answer(request)
+
+    def fetch(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("ccxt must not use the network")
+
+    def milliseconds(self) -> int:
+        return self.now_ms
+
+
+class Codec:
+    """One venue's codec for linear swaps.
+
+    Args:
+        venue: one of `VENUES`.
+        clock: time of signing.
+        base_url: origin that replaces that of the venue in every URL, such as a simulator's.
+    """
+
+    def __init__(self, venue: str, clock: Clock, *, base_url: str | None = None) -> None:
+        if venue not in _VENUES:
+            raise ValueError(f"venue {venue!r} is not one of {VENUES}")
+        self._venue = _VENUES[venue]
+        self._clock = clock
+        kind = type(venue, (_Offline, _venue_class(venue)), {})
+        self._ccxt: Any = kind({"enableRateLimit": False, "options": dict(self._venue.options)})
+        self._ccxt.number = Decimal
+        if base_url is not None:
+            self._ccxt.urls["api"] = _moved(self._ccxt.urls["api"], self._ccxt.hostname, base_url)
+        self._symbols: dict[str, str] = {}
+
+    def set_instruments(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take the venue's own list of linear swaps, as its REST endpoint gives it (the `data` array).
+
+        Raises:
+            ValueError: a row is not one that ccxt understands.
+        """
+        section, path = self._venue.markets
+
+        def answer(request: VenueRequest) -> dict[str, Any]:
+            asked = {name: request.params.get(name) for name in self._venue.markets_filter}
+            matches = (request.api[0], request.path) == (
+                section,
+                path,
+            ) and asked == self._venue.markets_filter
+            return {"code": "0", "data": [dict(row) for row in rows] if matches else []}
+
+        self._ccxt.answer = answer
+        try:
+            markets = self._ccxt.fetch_markets()
+        finally:
+            self._ccxt.answer = None
+        self._ccxt.set_markets(markets)
+        self._symbols = {market["id"]: market["symbol"] for market in markets}
+
+    def order_request(
+        self,
+        instrument: str,
+        *,
+        side: str,
+        size: Decimal,
+        client_order_id: str,
+        price: Decimal | None = None,
+        params: Mapping[str, Any] = {},
+    ) -> VenueRequest:
+        """The request that places an order: a limit order at `price`, a market order without one.
+
+        Args:
+            instrument: the venue's own id, as in `set_instruments`.
+            side: "buy" or "sell".
+            size: as the venue counts it: OKX contracts, elsewhere base coin.
+            client_order_id: 1 to 32 lowercase letters and digits, the form that all venues take.
+            price: None for a market order.
+            params: more of ccxt's or the venue's own parameters, such as `{"reduceOnly": True}`.
+
+        Raises:
+            ValueError: unknown instrument, or a size, price or id that the venue would not take as it is.
+        """
+        if instrument not in self._symbols:
+            raise ValueError(f"instrument {instrument!r} is not among the {len(self._symbols)} set")
+        if not re.fullmatch("[a-z0-9]{1,32}", client_order_id):
+            raise ValueError(f"client order id {client_order_id!r} must be 1 to 32 of a-z and 0-9")
+        symbol = self._symbols[instrument]
+        kind = "market" if price is None else "limit"
+        limit = None if price is None else f"{price:f}"
+        merged = {**params, "clientOrderId": client_order_id}
+        request = self.build(lambda ccxt: ccxt.create_order(symbol, kind, side, f"{size:f}", limit, merged))
+        sent = {self._venue.renamed.get(name, name): value for name, value in request.params.items()}
+        _unchanged(instrument, "size", size, sent.get(self._venue.size))
+        if price is not None:
+            _unchanged(instrument, "price", price, sent.get(self._venue.price))
+        if sent.get(self._venue.client_order_id) != client_order_id:
+            raise ValueError(f"{instrument}: the client order id did not enter the request: {sorted(sent)}")
+        return msgspec.structs.replace(request, params=sent)
+
+    def build(self, work: Callable[[Any], object]) -> VenueRequest:
+        """The first request that `work`, given ccxt's exchange object, would send.
+
+        Raises:
+            ValueError: it would send none.
+        """
+        try:
+            work(self._ccxt)
+        except _Built as built:
+            return built.request
+        raise ValueError("no request was made")
+
+    def parse(self, work: Callable[[Any], T]) -> T:
+        """What `work` makes of a venue's answer with ccxt's exchange object; its numbers are Decimals."""
+        return work(self._ccxt)
+
+    def sign(
+        self,
+        credentials: Credentials,
+        request: VenueRequest,
+        *,
+        headers: Mapping[str, str] = {},
+        set_back_ns: int = 0,
+    ) -> SignedRequest:
+        """Sign a request as of now.
+
+        Args:
+            credentials: of the account that it is for.
+            request: what to sign.
+            headers: to send beside those of the signature, such as OKX's `expTime`.
+            set_back_ns: signs with a time so much in the past, which makes a venue that limits the age of
+                requests refuse this one the sooner.
+
+        Raises:
+            ValueError: the request is an OKX order without a client order id.
+        """
+        ccxt = self._ccxt
+        ccxt.now_ms = (self._clock.now() - set_back_ns) // NS_PER_MS
+        ccxt.apiKey = credentials.key.reveal()
+        ccxt.secret = credentials.secret.reveal()
+        ccxt.password = None if credentials.passphrase is None else credentials.passphrase.reveal()
+        try:
+            signed = ccxt.sign(request.path, list(request.api), request.method, dict(request.params))
+        finally:
+            ccxt.apiKey = ccxt.secret = ccxt.password = ""
+        body = signed["body"] or ""
+        if '"tag":' in body:  # ccxt marks each OKX order that comes without a client order id
+            raise ValueError(f"{request.path}: an order without a client order id would carry a broker's tag")
+        own = {name: value for name, value in (signed["headers"] or {}).items() if name not in _MARKS}
+        return SignedRequest(request.method, signed["url"], {**own, **headers}, body.encode())
+
+
+def _plain(value: Any) -> Any:
+    """The same without floats, which would be written as 1e-05."""
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float | Decimal):
+        return f"{Decimal(repr(value) if isinstance(value, float) else value):f}"
+    return value
+
+
+def _unchanged(instrument: str, name: str, wanted: Decimal, sent: Any) -> None:
+    if sent is None or Decimal(str(sent)) != wanted:
+        raise ValueError(
+            f"{instrument}: {name} {wanted} would be sent as {sent}: round it to the instrument's step"
+        )
+
+
+def _moved(urls: Any, hostname: str, base_url: str) -> Any:
+    if isinstance(urls, dict):
+        return {name: _moved(entry, hostname, base_url) for name, entry in urls.items()}
+    return base_url.rstrip("/") + urlsplit(urls.replace("{hostname}", hostname)).path
+
+
+def _venue_class(venue: str) -> type:
+    """One exchange class of ccxt, without running the package's `__init__`, which imports all hundred.
+
+    An empty module stands in for the package while its submodule loads. Afterwards a plain
+    `import ccxt` elsewhere still finds the real package, which shares the modules loaded here.
+    """
+    loaded = sys.modules.get("ccxt")
+    if loaded is None:
+        spec = importlib.util.find_spec("ccxt")
+        assert spec is not None, "ccxt is not installed"
+        sys.modules["ccxt"] = importlib.util.module_from_spec(spec)
+    try:
+        module = importlib.import_module(f"ccxt.{venue}")
+    finally:
+        if loaded is None:
+            del sys.modules["ccxt"]
+    kind: type = getattr(module, venue)
+    return kind

@@ -1,0 +1,109 @@
+"""Each service's environment: the contract between the stacks, which set it, and the services. PURE.
+
+A field ``aws_region`` is the variable ``SPIDER_AWS_REGION``. Times in settings are milliseconds.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+
+from spider_common.domain.journal import Timing
+
+PREFIX: Final = "SPIDER_"
+_MS: Final = 1_000_000
+
+Positive = Annotated[int, msgspec.Meta(gt=0)]
+Settings = TypeVar("Settings", bound="CommonSettings")
+
+
+class BadSetting(ValueError):
+    """A variable is missing, unknown or out of range. The text names it."""
+
+
+class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every service of the copy path needs.
+
+    Attributes:
+        aws_endpoint: a stand-in for AWS, such as a local server; empty for AWS itself.
+        names_prefix: stands before the name of each table, queue and secret: ``dev-``.
+        okx_rest, okx_socket: OKX's addresses, or a simulator's.
+        redis_url: ``rediss://user@host:port``; empty: no cache, the tables are read.
+        local_address: the source address of connections to venues; empty: the system's choice.
+        heartbeat: a file touched while the event loop turns; empty: none.
+        drain_ms: how long work under way may take after SIGTERM; below the task's stopTimeout.
+    """
+
+    aws_region: str = "us-east-1"
+    aws_endpoint: str = ""
+    names_prefix: str = ""
+    okx_rest: str = "https://www.okx.com"
+    okx_socket: str = "wss://ws.okx.com:8443/ws/v5/private"
+    redis_url: str = ""
+    local_address: str = ""
+    heartbeat: str = ""
+    drain_ms: Positive = 20_000
+    log_level: str = "info"
+
+
+class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The order service.
+
+    Attributes:
+        owner: names this task in leases; empty: made from host and process.
+        lease_ms, window_ms, skew_ms, visibility_ms: see `spider_common.domain.journal.Timing`.
+        queue_visibility_ms: how long a message stays with this task unless it says so again.
+    """
+
+    owner: str = ""
+    lease_ms: Positive = 10_000
+    window_ms: Positive = 2_000
+    skew_ms: Positive = 500
+    visibility_ms: Positive = 3_000
+    queue_visibility_ms: Annotated[int, msgspec.Meta(ge=1_000)] = 30_000
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(
+            lease=self.lease_ms * _MS,
+            window=self.window_ms * _MS,
+            skew=self.skew_ms * _MS,
+            visibility=self.visibility_ms * _MS,
+        )
+
+
+class IngestSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ingest service.
+
+    Attributes:
+        sweep_ms: how often REST is asked beside the sweeps after each connect.
+    """
+
+    sweep_ms: Positive = 60_000
+
+
+def read(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
+    """A service's settings from its environment.
+
+    Raises:
+        BadSetting: a variable with our prefix is unknown to the service, or its value is out of range.
+    """
+    written = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in sorted(environment.items())
+        if name.startswith(PREFIX)
+    }
+    known = {field.name for field in msgspec.structs.fields(kind)}
+    for name in written:
+        if name not in known:
+            raise BadSetting(
+                f"{PREFIX}{name.upper()}: {kind.__name__} has no such setting; "
+                f"it has {', '.join(PREFIX + each.upper() for each in sorted(known))}"
+            )
+    try:
+        settings = msgspec.convert(written, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSetting(
+            f"settings of {kind.__name__}: {error} (a field x is the variable SPIDER_X)"
+        ) from error
+    return settings

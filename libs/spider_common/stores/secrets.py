@@ -1,0 +1,84 @@
+"""API keys of accounts, from Secrets Manager. Kept in this process's memory only, and not for long."""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import botocore.exceptions
+
+from spider_common.clock import NS_PER_S, Clock
+from spider_common.domain.identifiers import AccountId
+from spider_common.secret import Credentials, read_credentials, write_credentials
+from spider_common.stores.aws_call import UNANSWERED, AwsCall, error_code
+
+KEEP_NS: Final = 300 * NS_PER_S
+"""A changed key is used after at most this long."""
+
+
+class SecretsUnavailable(Exception):
+    """The secret store gave no answer."""
+
+
+class Secrets(Protocol):
+    """Where credentials come from."""
+
+    async def credentials(self, account: AccountId) -> Credentials | None:
+        """An account's API key; None if none is stored.
+
+        Raises:
+            SecretsUnavailable: no answer came, and none is remembered.
+        """
+        ...
+
+
+class MemorySecrets:
+    """Credentials in memory: the simulation's."""
+
+    def __init__(self, credentials: Mapping[AccountId, Credentials]) -> None:
+        self._credentials = dict(credentials)
+
+    async def credentials(self, account: AccountId) -> Credentials | None:
+        return self._credentials.get(account)
+
+
+class SecretsManager:
+    """AWS Secrets Manager, one secret for each account: ``<prefix>accounts/<account>``."""
+
+    def __init__(self, aws: AwsCall, clock: Clock, *, prefix: str) -> None:
+        self._aws, self._clock, self._prefix = aws, clock, prefix
+        self._client = aws.client("secretsmanager")
+        self._kept: dict[AccountId, tuple[Credentials, int]] = {}
+
+    async def credentials(self, account: AccountId) -> Credentials | None:
+        kept = self._kept.get(account)
+        if kept is not None and self._clock.now() - kept[1] < KEEP_NS:
+            return kept[0]
+        try:
+            answer = await self._aws.call(self._client.get_secret_value, SecretId=self._name(account))
+        except botocore.exceptions.ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            if kept is not None:
+                return kept[0]
+            raise SecretsUnavailable(f"{self._name(account)}: {error_code(error)}") from error
+        except UNANSWERED as error:
+            if kept is not None:
+                return kept[0]  # the venue will say so if it is no longer the right one
+            raise SecretsUnavailable(f"{self._name(account)}: no answer") from error
+        credentials = read_credentials(answer["SecretString"])
+        self._kept[account] = (credentials, self._clock.now())
+        return credentials
+
+    async def put(self, account: AccountId, credentials: Credentials) -> None:
+        """Stores an account's key, over one that is there."""
+        text = write_credentials(credentials)
+        try:
+            await self._aws.call(self._client.create_secret, Name=self._name(account), SecretString=text)
+        except botocore.exceptions.ClientError as error:
+            if error_code(error) != "ResourceExistsException":
+                raise
+            await self._aws.call(
+                self._client.put_secret_value, SecretId=self._name(account), SecretString=text
+            )
+
+    def _name(self, account: AccountId) -> str:
+        return f"{self._prefix}accounts/{account}"

@@ -1,0 +1,166 @@
+"""`SqsQueue`: the `Queue` port over an SQS FIFO queue."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import trio
+from botocore.exceptions import ClientError
+
+from spider_common.clock import NS_PER_MS
+from spider_common.stores.aws_call import UNANSWERED, AwsCall, error_code, is_server_fault
+from spider_common.stores.queue import (
+    MAX_BATCH,
+    MAX_WAIT_S,
+    Delivery,
+    Outgoing,
+    QueueUnavailable,
+    ReceiptExpired,
+    SendFailed,
+    as_dead_letter,
+    check_outgoing,
+    check_receive,
+    next_batch,
+)
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 6  # with pauses of 50 ms to 0.8 s about 1.5 s in all
+_FIRST_PAUSE_S: Final = 0.05
+_NOT_HELD: Final = frozenset(
+    {
+        "InvalidParameterValue",  # what a FIFO queue says of a receipt whose visibility has ended
+        "InvalidParameterValueException",
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "MessageNotInflight",
+        "ReceiptHandleIsInvalid",
+    }
+)
+_THROTTLED: Final = frozenset({"RequestThrottled", "ThrottlingException", "KmsThrottled", "OverLimit"})
+
+
+class SqsQueue:
+    """One SQS FIFO queue. `rng` names receive attempts and spreads pauses between sends."""
+
+    def __init__(
+        self, aws: AwsCall, url: str, rng: random.Random, *, dead_letters: str | None = None
+    ) -> None:
+        self._aws = aws
+        self._client = aws.client("sqs")
+        self._url = url
+        self._rng = rng
+        self._dead_letters = dead_letters
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        await self._send(self._url, messages)
+
+    async def receive(self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S) -> list[Delivery]:
+        check_receive(limit, wait_s)
+        answer = await self._call(
+            self._client.receive_message,
+            QueueUrl=self._url,
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=wait_s,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+            # repeated within the call after a lost answer, it gives the same messages
+            ReceiveRequestAttemptId=f"{self._rng.getrandbits(96):024x}",
+        )
+        return [_delivery(message) for message in answer.get("Messages", [])]
+
+    async def extend(self, receipt: str, seconds: int) -> None:
+        try:
+            await self._call(
+                self._client.change_message_visibility,
+                QueueUrl=self._url,
+                ReceiptHandle=receipt,
+                VisibilityTimeout=seconds,
+            )
+        except ClientError as error:
+            if error_code(error) in _NOT_HELD:
+                raise ReceiptExpired(str(error)) from error
+            raise
+
+    async def delete(self, receipts: Sequence[str]) -> tuple[str, ...]:
+        expired: list[str] = []
+        for start in range(0, len(receipts), MAX_BATCH):
+            batch = receipts[start : start + MAX_BATCH]
+            answer = await self._call(
+                self._client.delete_message_batch,
+                QueueUrl=self._url,
+                Entries=[{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(batch)],
+            )
+            for failed in answer.get("Failed", []):
+                if failed["Code"] not in _NOT_HELD:
+                    raise QueueUnavailable(f"{failed['Code']} on deleting from {self._url}")
+                expired.append(batch[int(failed["Id"])])
+        return tuple(expired)
+
+    async def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        if self._dead_letters is None:
+            raise ValueError(f"{self._url} was given no queue for dead letters")
+        await self._send(self._dead_letters, [as_dead_letter(delivery, reason)])
+        await self.delete([delivery.receipt])
+
+    async def _send(self, url: str, messages: Sequence[Outgoing]) -> None:
+        check_outgoing(messages)
+        waiting = list(messages)
+        failures = 0
+        why = ""
+        while waiting:
+            if failures == _ATTEMPTS:
+                raise SendFailed(waiting, f"{why} at each of {_ATTEMPTS} attempts")
+            if failures:
+                await trio.sleep(_FIRST_PAUSE_S * 2 ** (failures - 1) * self._rng.uniform(0.5, 1.5))
+            batch = next_batch(waiting)
+            try:
+                entries = [_entry(n, message) for n, message in enumerate(batch)]
+                answer = await self._call(self._client.send_message_batch, QueueUrl=url, Entries=entries)
+            except QueueUnavailable as error:
+                raise SendFailed(waiting, str(error)) from error
+            failed = answer.get("Failed", [])
+            kept = {int(entry["Id"]) for entry in failed}
+            sent = {id(message) for n, message in enumerate(batch) if n not in kept}
+            waiting = [message for message in waiting if id(message) not in sent]
+            for entry in failed:
+                why = f"{entry['Code']} from {url}"
+                if entry["SenderFault"]:
+                    raise SendFailed(waiting, f"{why}: {entry.get('Message', '')}")
+            failures = failures + 1 if failed else 0
+
+    async def _call(self, method: Callable[..., T], **arguments: Any) -> T:
+        try:
+            return await self._aws.call(method, **arguments)
+        except ClientError as error:
+            if not is_server_fault(error) and error_code(error) not in _THROTTLED:
+                raise
+            raise QueueUnavailable(f"{error_code(error)} from {self._url}") from error
+        except UNANSWERED as error:
+            raise QueueUnavailable(f"no answer from {self._url}: {error!r}") from error
+
+
+def _entry(n: int, message: Outgoing) -> dict[str, Any]:
+    return {
+        "Id": str(n),
+        "MessageBody": message.body,
+        "MessageGroupId": message.group,
+        "MessageDeduplicationId": message.dedup,
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+        },
+    }
+
+
+def _delivery(message: dict[str, Any]) -> Delivery:
+    system = message["Attributes"]
+    return Delivery(
+        group=system["MessageGroupId"],
+        dedup=system["MessageDeduplicationId"],
+        body=message["Body"],
+        attributes={
+            name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()
+        },
+        receipt=message["ReceiptHandle"],
+        count=int(system["ApproximateReceiveCount"]),
+        ts_sent=int(system["SentTimestamp"]) * NS_PER_MS,
+    )

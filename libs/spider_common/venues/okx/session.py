@@ -1,0 +1,183 @@
+"""OKX's private socket, sans-I/O. PURE.
+
+Login, then subscriptions, then pushes; a text ``ping`` when it has been quiet. Sources:
+https://www.okx.com/docs-v5/en/#overview-websocket-login and ``-subscribe``, ``-notification``.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from spider_common.domain.identifiers import AccountId
+from spider_common.domain.instruments import InstrumentList
+from spider_common.secret import Credentials
+from spider_common.venues.okx import codes, parse
+from spider_common.venues.outcomes import UnreadableFrame
+from spider_common.venues.venue import Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
+
+_S: Final = 1_000_000_000
+PING_AFTER: Final = 20 * _S
+"""Quiet time before a ping; OKX closes a socket after 30 s without one."""
+PONG_WITHIN: Final = 10 * _S
+LOGIN_WITHIN: Final = 10 * _S
+
+CHANNELS: Final = (
+    {"channel": "orders", "instType": "SWAP"},
+    {"channel": "account"},
+)
+MAX_FRAME: Final = 1 << 20
+"""Bytes of one frame; OKX's are below 64 KiB."""
+
+
+class OkxSession:
+    """One conversation. Make a new one for each socket."""
+
+    def __init__(self, credentials: Credentials, account: AccountId, instruments: InstrumentList) -> None:
+        self._credentials = credentials
+        self._account = account
+        self._instruments = instruments
+        self._unacknowledged = {channel["channel"] for channel in CHANNELS}
+        self._ready_by: int | None = None
+        self._heard = 0
+        self._pinged = 0
+
+    def opened(self, now: int) -> Sequence[SessionEvent]:
+        self._heard, self._ready_by = now, now + LOGIN_WITHIN
+        return [Send(login_frame(self._credentials, now))]
+
+    def due(self) -> int:
+        if self._ready_by is not None:
+            return self._ready_by
+        return self._pinged + PONG_WITHIN if self._pinged else self._heard + PING_AFTER
+
+    def tick(self, now: int) -> Sequence[SessionEvent]:
+        if now < self.due():
+            return []
+        if self._ready_by is not None:
+            return [Failed("no answer to login and subscriptions in time", fatal=False)]
+        if self._pinged:
+            return [Failed("no pong in time", fatal=False)]
+        self._pinged = now
+        return [Send("ping")]
+
+    def received(self, frame: str | bytes, now: int) -> Sequence[SessionEvent]:
+        self._heard, self._pinged = now, 0
+        if frame == "pong":
+            return []
+        try:
+            return self._read(frame, now)
+        except UnreadableFrame as error:
+            kept = frame if isinstance(frame, str) else frame.hex()
+            return [Unreadable(kept, error)]
+
+    def _read(self, frame: str | bytes, now: int) -> Sequence[SessionEvent]:
+        body = read_object(frame)
+        if "event" in body:
+            return self._control(body)
+        return [told(body, account=self._account, instruments=self._instruments, seen=now)]
+
+    def _control(self, body: parse.Row) -> Sequence[SessionEvent]:
+        code, words = (
+            parse.text(body, "code", "frame", default="0"),
+            parse.text(body, "msg", "frame", default=""),
+        )
+        match parse.text(body, "event", "frame"):
+            case "login" if code == "0":
+                return [Send(_encode({"id": "subscribe", "op": "subscribe", "args": CHANNELS}))]
+            case "subscribe":
+                self._unacknowledged.discard(str(_argument(body).get("channel")))
+                if self._unacknowledged:
+                    return []
+                self._ready_by = None
+                return [Ready()]
+            case "notice":
+                return [Rotate(f"{code} {words}")]
+            case "login" | "error":
+                return [Failed(f"{code} {words}", fatal=code in codes.FATAL_SOCKET)]
+            case "channel-conn-count-error":
+                return [Failed("too many connections on a channel; this one is dead", fatal=False)]
+            case "channel-conn-count" | "unsubscribe":
+                return []
+            case other:
+                raise UnreadableFrame(f"frame.event: {other!r} is no event of the documentation")
+
+
+def login_frame(credentials: Credentials, now: int) -> str:
+    """The login request, signed for the second in which `now` (Unix ns) lies; valid for 30 s."""
+    seconds = str(now // _S)
+    message = f"{seconds}GET/users/self/verify".encode()
+    assert credentials.passphrase is not None, "OKX keys have a passphrase"
+    digest = hmac.digest(credentials.secret.reveal().encode(), message, hashlib.sha256)
+    return _encode(
+        {
+            "op": "login",
+            "args": [
+                {
+                    "apiKey": credentials.key.reveal(),
+                    "passphrase": credentials.passphrase.reveal(),
+                    "timestamp": seconds,
+                    "sign": base64.b64encode(digest).decode(),
+                }
+            ],
+        }
+    )
+
+
+def read_object(frame: str | bytes) -> parse.Row:
+    """The JSON object in a frame.
+
+    Raises:
+        UnreadableFrame: it is none, or too large.
+    """
+    if len(frame) > MAX_FRAME:
+        raise UnreadableFrame(f"frame: {len(frame)} long, more than the {MAX_FRAME} that any frame has")
+    try:
+        body = msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableFrame(f"frame: not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise UnreadableFrame("frame: not a JSON object")
+    return body
+
+
+def told(body: parse.Row, *, account: AccountId, instruments: InstrumentList, seen: int) -> Told:
+    """The facts in a push of a private channel.
+
+    Raises:
+        UnreadableFrame: it does not look as documented.
+    """
+    channel = parse.text(_argument(body), "channel", "arg")
+    rows = body.get("data")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise UnreadableFrame("data: not an array of objects; a push has one")
+    placed = [(row, f"data[{position}]") for position, row in enumerate(rows)]
+    if channel == "account":
+        return Told(equities=tuple(parse.equity(row, place=place, account=account) for row, place in placed))
+    if channel != "orders":
+        raise UnreadableFrame(f"arg.channel: {channel!r} is not a channel that we subscribe to")
+    executions = (
+        parse.execution(row, place=place, account=account, instruments=instruments, pushed=True)
+        for row, place in placed
+    )
+    return Told(
+        facts=tuple(
+            parse.order(row, place=place, account=account, instruments=instruments, seen=seen)
+            for row, place in placed
+        ),
+        executions=tuple(execution for execution in executions if execution is not None),
+    )
+
+
+def _argument(body: parse.Row) -> parse.Row:
+    argument = body.get("arg")
+    if not isinstance(argument, dict):
+        raise UnreadableFrame("arg: missing; acknowledgements and pushes have it")
+    return argument
+
+
+def _encode(message: object) -> str:
+    return msgspec.json.encode(message).decode()

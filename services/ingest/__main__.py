@@ -1,0 +1,52 @@
+"""`python -m services.ingest`: the ingest service as a process. Its settings are `IngestSettings`."""
+
+import os
+import sys
+from pathlib import Path
+
+import trio
+
+from services.ingest.service import Ingest, IngestPorts
+from spider_common import settings
+from spider_common.runtime import open_runtime
+from spider_common.service import supervise
+from spider_common.settings import IngestSettings
+
+
+async def run(chosen: IngestSettings) -> None:
+    """The service, from its settings to SIGTERM."""
+    async with open_runtime("ingest", chosen) as runtime:
+
+        async def serve(stop: trio.Event) -> None:
+            ports = IngestPorts(
+                clock=runtime.clock,
+                rng=runtime.rng,
+                network=runtime.network,
+                tls=runtime.tls,
+                queue=runtime.queue,
+                trading=runtime.trading,
+                config=runtime.config,
+                secrets=runtime.secrets,
+                venues=runtime.venues,
+                log=runtime.log,
+                sweep_every_s=chosen.sweep_ms / 1_000,
+            )
+            ingest = Ingest(ports)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(lambda task_status: ingest.serve(stop=stop, task_status=task_status))
+                runtime.log.info("service.ready")
+
+        heartbeat = Path(chosen.heartbeat) if chosen.heartbeat else None
+        await supervise(serve, drain_s=chosen.drain_ms / 1_000, log=runtime.log, heartbeat=heartbeat)
+
+
+def main() -> None:
+    try:
+        chosen = settings.read(IngestSettings, os.environ)
+    except ValueError as error:
+        sys.exit(f"settings: {error}")
+    trio.run(run, chosen)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The ingest service put together from its ports: as a process, and inside the simulation."""
+
+import random
+import ssl
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from services.ingest.publish import Publisher
+from services.ingest.sessions import AccountSession
+from services.ingest.sweep import Sweeper
+from spider_common.clock import Clock
+from spider_common.domain.identifiers import AccountId, Venue
+from spider_common.domain.products import Account, Product
+from spider_common.network import Network
+from spider_common.stores.config import ConfigStore
+from spider_common.stores.queue import Queue
+from spider_common.stores.secrets import Secrets
+from spider_common.stores.table import TableError
+from spider_common.stores.trading import TradingStore
+from spider_common.venues.venue import VenueClient
+
+REFRESH_S: Final = 5.0
+
+
+class IngestPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ingest service stands on.
+
+    Attributes:
+        tls: for sockets to ``wss://`` addresses; None where all are ``ws://`` (a simulator).
+        sweep_every_s: how often REST is asked beside the sweeps after each connect.
+    """
+
+    clock: Clock
+    rng: random.Random
+    network: Network
+    tls: ssl.SSLContext | None
+    queue: Queue
+    trading: TradingStore
+    config: ConfigStore
+    secrets: Secrets
+    venues: Mapping[Venue, VenueClient]
+    log: FilteringBoundLogger
+    sweep_every_s: float = 60.0
+
+
+class _Running(msgspec.Struct):
+    account: Account
+    scope: trio.CancelScope
+
+
+class Ingest:
+    """Keeps one session for each account that the products name."""
+
+    def __init__(self, ports: IngestPorts) -> None:
+        self._ports = ports
+        self._products: tuple[Product, ...] = ()
+        self._running: dict[tuple[Venue, AccountId], _Running] = {}
+
+    async def serve(
+        self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Runs until `stop` is set. Started when every account configured at first is being read.
+
+        Raises:
+            TableError, VenueError: what it needs to start does not answer.
+        """
+        ports = self._ports
+        for client in ports.venues.values():
+            await client.instruments()
+        async with trio.open_nursery() as nursery:
+            self._products = await ports.config.products()
+            async with trio.open_nursery() as starting:
+                for account in self._accounts():
+                    starting.start_soon(self._start, nursery, account)
+            task_status.started()
+            nursery.start_soon(self._serve_refresh, nursery, name="ingest.refresh")
+            await stop.wait()
+            nursery.cancel_scope.cancel()  # what is not published yet, the next task's sweep finds
+
+    async def _serve_refresh(self, nursery: trio.Nursery) -> None:
+        """Follows the configuration: new accounts get a session, removed ones lose theirs."""
+        while True:
+            await trio.sleep(REFRESH_S)
+            try:
+                self._products = await self._ports.config.products()
+            except TableError as error:
+                self._ports.log.warning("products.stale", error=str(error))
+                continue
+            wanted = {(account.venue, account.account): account for account in self._accounts()}
+            for key in [key for key in self._running if key not in wanted]:
+                self._running.pop(key).scope.cancel()
+            for key, account in wanted.items():
+                if key not in self._running:
+                    nursery.start_soon(self._start, nursery, account)
+
+    def _accounts(self) -> list[Account]:
+        """Each leader's and follower's account once."""
+        named = [
+            account
+            for product in self._products
+            for account in (product.leader, *(each.account for each in product.subscriptions))
+        ]
+        return list({(account.venue, account.account): account for account in named}.values())
+
+    async def _start(self, nursery: trio.Nursery, account: Account) -> None:
+        """Starts an account's session and timer in `nursery`; returns when the session is ready."""
+        key = (account.venue, account.account)
+        credentials = await self._ports.secrets.credentials(account.account)
+        client = self._ports.venues.get(account.venue)
+        if credentials is None or client is None:
+            self._ports.log.error("account.unreachable", account=account.account, venue=account.venue)
+            return
+        ports = self._ports
+        publisher = Publisher(
+            account,
+            queue=ports.queue,
+            clock=ports.clock,
+            products=lambda: [each for each in self._products if each.leader.account == account.account],
+            log=ports.log,
+        )
+        sweeper = Sweeper(
+            account,
+            client=client,
+            credentials=credentials,
+            publisher=publisher,
+            trading=ports.trading,
+            clock=ports.clock,
+            log=ports.log,
+        )
+        session = AccountSession(
+            account,
+            client=client,
+            credentials=credentials,
+            network=ports.network,
+            tls=ports.tls,
+            publisher=publisher,
+            sweeper=sweeper,
+            clock=ports.clock,
+            rng=ports.rng,
+            log=ports.log,
+        )
+        scope = trio.CancelScope()
+        self._running[key] = _Running(account, scope)
+        await nursery.start(self._serve_account, account, session, sweeper, scope)
+
+    async def _serve_account(
+        self,
+        account: Account,
+        session: AccountSession,
+        sweeper: Sweeper,
+        scope: trio.CancelScope,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with scope:
+            async with trio.open_nursery() as nursery:
+                name = f"[{account.venue}/{account.account}]"
+                await nursery.start(session.serve, name=f"ingest.session{name}")
+                nursery.start_soon(sweeper.serve_timer, self._ports.sweep_every_s, name=f"ingest.timer{name}")
+                task_status.started()

@@ -1,0 +1,169 @@
+"""One account's private socket, for ever: connect, log in, subscribe, read, reconnect."""
+
+import random
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeVar
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from services.ingest.publish import Publisher
+from services.ingest.sweep import Sweeper
+from spider_common.clock import NS_PER_S, Clock
+from spider_common.domain.products import Account
+from spider_common.network import Network
+from spider_common.secret import Credentials
+from spider_common.venues.socket import SocketClosed, VenueSocket, open_socket
+from spider_common.venues.venue import (
+    Failed,
+    Ready,
+    Rotate,
+    Send,
+    SessionEvent,
+    SessionProtocol,
+    Told,
+    Unreadable,
+    VenueClient,
+)
+
+BACKOFF_FIRST_S: Final = 0.5
+BACKOFF_MOST_S: Final = 30.0
+Error = TypeVar("Error", bound=BaseException)
+Sweep = Callable[[], Awaitable[None]]
+FATAL_PAUSE_S: Final = 60.0
+"""A refused key stays refused until an operator acts; trying rarely keeps the address unbanned."""
+
+
+class AccountSession:
+    """Keeps one account's facts coming."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        client: VenueClient,
+        credentials: Credentials,
+        network: Network,
+        tls: ssl.SSLContext | None,
+        publisher: Publisher,
+        sweeper: Sweeper,
+        clock: Clock,
+        rng: random.Random,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._account, self._client, self._credentials = account, client, credentials
+        self._network, self._tls, self._clock, self._rng = network, tls, clock, rng
+        self._publisher, self._sweeper = publisher, sweeper
+        self._log = log.bind(venue=account.venue, account=account.account)
+        self._failures = 0
+        self._unreadable = 0
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until cancelled. Started when the first try has come to something: swept, or failed."""
+        started = False
+
+        def start() -> None:
+            nonlocal started
+            if not started:
+                started = True
+                task_status.started()
+
+        async def swept() -> None:
+            await self._sweeper.sweep()
+            start()
+
+        while True:
+            failed = await self._converse(swept)
+            start()
+            self._failures += 1
+            pause = FATAL_PAUSE_S if failed.fatal else self._backoff()
+            tell = self._log.error if failed.fatal else self._log.warning
+            tell("session.ended", why=failed.why, failures=self._failures, again_s=round(pause, 3))
+            await trio.sleep(pause)
+
+    def _backoff(self) -> float:
+        """Full jitter: many sessions that broke together do not come back together."""
+        most = min(BACKOFF_FIRST_S * 2 ** (self._failures - 1), BACKOFF_MOST_S)
+        return self._rng.uniform(BACKOFF_FIRST_S / 2, most)
+
+    async def _converse(self, swept: Sweep, predecessor: trio.CancelScope | None = None) -> Failed:
+        """One socket until it is over; if it asked for a replacement, until that one is over."""
+        ended = Failed("replaced", fatal=False)
+        successor: Failed | None = None
+        async with trio.open_nursery() as nursery:
+            mine = trio.CancelScope()
+
+            async def replace() -> None:
+                nonlocal successor
+                successor = await self._converse(swept, mine)
+
+            def on_rotate() -> None:
+                nursery.start_soon(replace, name=f"ingest.session[{self._account.account}]")
+
+            with mine:
+                ended = await self._talk(swept, predecessor, on_rotate)
+        return successor or ended
+
+    async def _talk(
+        self, swept: Sweep, predecessor: trio.CancelScope | None, on_rotate: Callable[[], None]
+    ) -> Failed:
+        """One socket's conversation, from opening to its end."""
+        protocol = self._client.session(self._credentials, self._account.account)
+        why = ""
+        try:
+            async with (
+                open_socket(self._network, self._client.socket_url, tls=self._tls) as socket,
+                trio.open_nursery() as sweeps,
+            ):
+                events = protocol.opened(self._clock.now())
+                while True:
+                    for event in events:
+                        match event:
+                            case Failed():
+                                sweeps.cancel_scope.cancel()
+                                return event
+                            case Ready():
+                                self._failures = 0
+                                self._log.info("session.ready")
+                                if predecessor is not None:
+                                    predecessor.cancel()
+                                sweeps.start_soon(swept, name=f"ingest.sweep[{self._account.account}]")
+                            case Rotate(why=why):
+                                self._log.info("session.rotating", why=why)
+                                on_rotate()
+                            case Unreadable():
+                                self._keep(event)
+                                sweeps.start_soon(swept, name=f"ingest.sweep[{self._account.account}]")
+                            case Send(text=text):
+                                await socket.send(text)
+                            case Told():
+                                await self._publisher.publish(event)
+                    events = await self._next(protocol, socket)
+        except* SocketClosed as closed:
+            why = str(next(leaves(closed)))
+        return Failed(why, fatal=False)
+
+    async def _next(self, protocol: SessionProtocol, socket: VenueSocket) -> Sequence[SessionEvent]:
+        """What the next frame says, or what is due if none comes in time."""
+        quiet = max(protocol.due() - self._clock.now(), 0) / NS_PER_S
+        with trio.move_on_after(quiet):
+            frame = await socket.receive()
+            return protocol.received(frame, self._clock.now())
+        return protocol.tick(self._clock.now())
+
+    def _keep(self, event: Unreadable) -> None:
+        """Keeps a frame that we cannot parse, whole, in the log. What it told, the sweep finds."""
+        self._unreadable += 1
+        self._log.error(
+            "frame.unreadable", error=str(event.error), frame=event.frame, unreadable=self._unreadable
+        )
+
+
+def leaves(group: BaseExceptionGroup[Error]) -> Iterator[Error]:
+    """The exceptions in a group, however deep."""
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from leaves(each)
+        else:
+            yield each

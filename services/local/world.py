@@ -1,0 +1,145 @@
+"""The whole system in one process: the simulation.
+
+Ingest, order service and venues are the real ones; network, tables, queue, cache and secrets are the
+in-memory twins; time is Trio's clock. With a `MockClock` and a seed a run repeats itself exactly.
+"""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import trio
+
+from services.ingest.service import Ingest, IngestPorts
+from services.local.seed import Seed
+from services.oms.service import OmsPorts, serve_oms
+from services.simulator.actions import apply
+from services.simulator.simulator import Simulator, SimulatorConfig, serve_simulator
+from spider_common import schema
+from spider_common.clock import Clock
+from spider_common.domain.identifiers import Venue
+from spider_common.domain.journal import Timing
+from spider_common.memory_network import MemoryNetwork
+from spider_common.sdk import http
+from spider_common.sdk.ccxt import Codec
+from spider_common.stores.config import ConfigStore
+from spider_common.stores.memory_cache import MemoryCache
+from spider_common.stores.memory_queue import MemoryQueue
+from spider_common.stores.memory_table import MemoryTable
+from spider_common.stores.secrets import MemorySecrets
+from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.logs import logger
+from spider_common.venues.budget import Budgets
+from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.venue import VenueClient
+
+HOST = "venue.test"
+
+
+class World:
+    """A simulator with its accounts open, the twins with the product stored; services are started in it."""
+
+    def __init__(
+        self,
+        *,
+        simulator: Simulator,
+        network: MemoryNetwork,
+        seed: Seed,
+        clock: Clock,
+        rng: random.Random,
+        timing: Timing,
+        write: Callable[[str], object],
+    ) -> None:
+        self.simulator, self.clock, self.rng, self.timing = simulator, clock, rng, timing
+        self._network, self._write = network, write
+        self.table = MemoryTable(schema.TRADING, clock)
+        self.trading = TradingStore(self.table)
+        self.dead_letters = MemoryQueue(schema.COPY_DLQ, clock)
+        self.queue = MemoryQueue(schema.COPY, clock, dead_letters=self.dead_letters)
+        self.config = ConfigStore(MemoryTable(schema.CONFIG, clock), MemoryCache())
+        self._secrets = MemorySecrets(seed.credentials)
+
+    async def serve_ingest(
+        self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """One ingest service, until `stop` is set or it is cancelled."""
+        async with self._venues() as venues:
+            ports = IngestPorts(
+                clock=self.clock,
+                rng=self.rng,
+                network=self._network,
+                tls=None,
+                queue=self.queue,
+                trading=self.trading,
+                config=self.config,
+                secrets=self._secrets,
+                venues=venues,
+                log=logger("ingest", self.clock, write=self._write),
+            )
+            await Ingest(ports).serve(stop=stop, task_status=task_status)
+
+    async def serve_oms(
+        self, owner: str, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """One order service, until `stop` is set or it is cancelled: cancelling it is its sudden death."""
+        async with self._venues() as venues:
+            ports = OmsPorts(
+                owner=owner,
+                clock=self.clock,
+                timing=self.timing,
+                queue=self.queue,
+                trading=self.trading,
+                config=self.config,
+                secrets=self._secrets,
+                venues=venues,
+                log=logger(owner, self.clock, write=self._write),
+                visibility_s=schema.COPY.visibility_s,
+            )
+            await serve_oms(ports, stop=stop, task_status=task_status)
+
+    @asynccontextmanager
+    async def _venues(self) -> AsyncIterator[dict[Venue, VenueClient]]:
+        """Venue clients of one service: each has connections and rate budgets of its own."""
+        addresses = self.simulator.addresses
+        transport = http.TrioTransport(network=self._network)
+        async with http.client(transport) as client:
+            yield {
+                Venue.OKX: OkxClient(
+                    http=client,
+                    codec=Codec(Venue.OKX, self.clock, base_url=f"http://{HOST}:{addresses.rest_port}"),
+                    budgets=Budgets(self.clock),
+                    clock=self.clock,
+                    socket_url=f"ws://{HOST}:{addresses.socket_port}/ws/v5/private",
+                )
+            }
+
+
+@asynccontextmanager
+async def open_world(
+    seed: Seed,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    timing: Timing,
+    write: Callable[[str], object],
+) -> AsyncIterator[World]:
+    """A world without services yet; everything ends with the block. `write` takes each log line."""
+    network = MemoryNetwork()
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_simulator, SimulatorConfig(host=HOST), network=network, clock=clock, rng=rng)
+        simulator: Simulator = await nursery.start(serve, name="simulator")
+        for account in seed.venue_accounts:
+            apply(simulator.okx, account)
+        world = World(
+            simulator=simulator,
+            network=network,
+            seed=seed,
+            clock=clock,
+            rng=rng,
+            timing=timing,
+            write=write,
+        )
+        await world.config.put_product(seed.product)
+        yield world
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,53 @@
+"""`python -m services.oms`: the order service as a process. Its settings are `OmsSettings`."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import trio
+
+from services.oms.service import OmsPorts, serve_oms
+from spider_common import settings
+from spider_common.runtime import open_runtime
+from spider_common.service import supervise
+from spider_common.settings import OmsSettings
+
+
+async def run(chosen: OmsSettings) -> None:
+    """The service, from its settings to SIGTERM."""
+    owner = chosen.owner or f"{socket.gethostname()}-{os.getpid()}"
+    async with open_runtime("oms", chosen) as runtime:
+
+        async def serve(stop: trio.Event) -> None:
+            ports = OmsPorts(
+                owner=owner,
+                clock=runtime.clock,
+                timing=chosen.timing,
+                queue=runtime.queue,
+                trading=runtime.trading,
+                config=runtime.config,
+                secrets=runtime.secrets,
+                venues=runtime.venues,
+                log=runtime.log,
+                visibility_s=chosen.queue_visibility_ms // 1_000,
+            )
+            async with trio.open_nursery() as nursery:
+                await nursery.start(lambda task_status: serve_oms(ports, stop=stop, task_status=task_status))
+                runtime.log.info("service.ready", owner=owner)
+
+        heartbeat = Path(chosen.heartbeat) if chosen.heartbeat else None
+        await supervise(serve, drain_s=chosen.drain_ms / 1_000, log=runtime.log, heartbeat=heartbeat)
+
+
+def main() -> None:
+    try:
+        chosen = settings.read(OmsSettings, os.environ)
+        chosen.timing  # noqa: B018 checks that its times fit together
+    except ValueError as error:
+        sys.exit(f"settings: {error}")
+    trio.run(run, chosen)
+
+
+if __name__ == "__main__":
+    main()

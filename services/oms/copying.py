@@ -1,0 +1,114 @@
+"""One leader event: from the message to outcomes. The heart of the service, to be read first."""
+
+from typing import Final
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from services.oms.intake import Handled, Later, Poison, Verdict
+from services.oms.journal import Finished, Journal, Mine, Theirs, UnknownProduct
+from services.oms.record import Fenced
+from services.oms.resolve import Resolver
+from services.oms.submit import Submitter
+from spider_common.clock import NS_PER_MS, Clock
+from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.journal import JournalRow
+from spider_common.domain.orders import CopyState
+from spider_common.domain.planning import UnknownInstrument
+from spider_common.stores.table import TableError
+from spider_common.stores.trading import Stored, TradingStore
+from spider_common.venues.outcomes import VenueError
+
+_AGAIN_S: Final = 0.5
+
+
+class Copier:
+    """Handles leader events."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        submitter: Submitter,
+        resolver: Resolver,
+        trading: TradingStore,
+        clock: Clock,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._journal, self._submitter, self._resolver = journal, submitter, resolver
+        self._trading, self._clock, self._log = trading, clock, log
+
+    async def handle(self, event: LeaderEvent, received: int) -> Verdict:
+        """Plans an event, makes its intents durable, sends them, and says when its message may go.
+
+        It may go when each intent has a terminal outcome or stands durably in doubt or held; those
+        the resolver looks after from there.
+        """
+        while True:
+            try:
+                opened = await self._journal.open(event, received)
+                break
+            except (UnknownProduct, UnknownInstrument) as error:
+                return Poison(str(error))
+            except (TableError, VenueError) as error:  # nothing was sent: wait for the table or the list
+                self._log.warning("event.postponed", event_id=event.fact.event_id, error=str(error))
+                await trio.sleep(_AGAIN_S)
+        match opened:
+            case Theirs(until=until):
+                return Later(until)
+            case Finished(reason=reason):
+                self._log.info("event.nothing", event_id=event.fact.event_id, reason=reason)
+                return Handled()
+            case Mine(stored=stored):
+                return await self._copy(stored)
+
+    async def _copy(self, stored: Stored[JournalRow]) -> Verdict:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._index_orders, stored.value, name="oms.index_orders")
+            try:
+                while any(intent.state is CopyState.PLANNED for intent in stored.value.unfinished):
+                    stored = await self._submit(stored)
+            except Fenced:
+                nursery.cancel_scope.cancel()
+                return Later(self._clock.now())
+        if stored.value.unfinished:
+            self._resolver.take(stored)
+        self._tell(stored.value)
+        return Handled()
+
+    async def _submit(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
+        try:
+            return await self._submitter.advance(stored)
+        except TableError as error:
+            self._log.warning("submit.postponed", error=str(error))
+            await trio.sleep(_AGAIN_S)
+            return stored
+
+    async def _index_orders(self, row: JournalRow) -> None:
+        """Makes the orders findable by their id. Executions that come first wait for it."""
+        while True:
+            try:
+                return await self._trading.put_orders(row)
+            except TableError as error:
+                self._log.warning("orders.not_indexed", error=str(error))
+                await trio.sleep(_AGAIN_S)
+
+    def _tell(self, row: JournalRow) -> None:
+        """The canonical line of one leader event."""
+        fact, now = row.event.fact, self._clock.now()
+        counts: dict[str, int] = {}
+        for intent in row.intents:
+            counts[intent.state] = counts.get(intent.state, 0) + 1
+        self._log.info(
+            "event.copied",
+            event_id=fact.event_id,
+            product=row.event.product,
+            shard=row.event.shard,
+            symbol=fact.symbol,
+            side=fact.side,
+            cum_filled=str(fact.cum_filled),
+            to_ingest_ms=(fact.ts_seen - fact.ts_venue) // NS_PER_MS,
+            in_queue_ms=(row.ts_received - row.event.ts_published) // NS_PER_MS,
+            total_ms=(now - fact.ts_seen) // NS_PER_MS,
+            **counts,
+        )

@@ -1,0 +1,142 @@
+"""Messages: take, extend while work runs, delete last."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from spider_common.clock import NS_PER_S, Clock
+from spider_common.messages import Message, UnreadableMessage, decode
+from spider_common.stores.queue import Delivery, Queue, QueueError, QueueUnavailable, ReceiptExpired
+
+WAIT_S: Final = 20
+"""Long poll: the longest that SQS offers, so an idle service costs three requests a minute."""
+GROUPS_AT_ONCE: Final = 64
+"""Message groups handled at a time. Each holds one message; its work is bounded by rate budgets."""
+_AGAIN_S: Final = 1.0
+
+
+class Handled(msgspec.Struct, frozen=True):
+    """The message has done its work: delete it."""
+
+
+class Later(msgspec.Struct, frozen=True):
+    """Another worker is on it: show the message again at `at` (Unix ns)."""
+
+    at: int
+
+
+class Poison(msgspec.Struct, frozen=True):
+    """The message cannot be handled as things are: keep it with its reason for an operator."""
+
+    reason: str
+
+
+Verdict = Handled | Later | Poison
+Handler = Callable[[Message, int], Awaitable[Verdict]]
+
+
+class Intake:
+    """Feeds a handler from the queue: groups side by side, a group's messages one after the other."""
+
+    def __init__(
+        self, *, queue: Queue, handler: Handler, clock: Clock, visibility_s: int, log: FilteringBoundLogger
+    ) -> None:
+        self._queue, self._handler, self._clock, self._log = queue, handler, clock, log
+        self._visibility_s = visibility_s
+
+    async def serve(
+        self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Takes messages until `stop` is set, then returns when those taken are done."""
+        places = trio.Semaphore(GROUPS_AT_ONCE)
+        async with trio.open_nursery() as groups:
+            task_status.started()
+            while not stop.is_set():
+                await places.acquire()
+                places.release()  # there is a place: the groups of one receive may take a few more
+                for group in by_group(await self._receive(stop)):
+                    groups.start_soon(self._serve_group, group, places, name=f"oms.group[{group[0].group}]")
+
+    async def _receive(self, stop: trio.Event) -> list[Delivery]:
+        """Some messages, or none once `stop` is set."""
+        received: list[Delivery] = []
+        async with trio.open_nursery() as nursery:
+
+            async def cancel_when_stopped() -> None:
+                await stop.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(cancel_when_stopped, name="oms.intake.stop")
+            try:
+                received = await self._queue.receive(wait_s=WAIT_S)
+            except QueueUnavailable as error:
+                self._log.warning("intake.queue_unavailable", error=str(error))
+                await trio.sleep(_AGAIN_S)
+            nursery.cancel_scope.cancel()
+        return received
+
+    async def _serve_group(self, group: Sequence[Delivery], places: trio.Semaphore) -> None:
+        """One group's messages in order. What follows one that has to wait is given back with it."""
+        async with places:
+            received = self._clock.now()
+            for position, delivery in enumerate(group):
+                verdict = await self._handle(delivery, received)
+                if isinstance(verdict, Later):
+                    seconds = max(math.ceil((verdict.at - self._clock.now()) / NS_PER_S), 0)
+                    await self._give_back(delivery, seconds)
+                    for follower in group[position + 1 :]:
+                        await self._give_back(follower, 0)
+                    return
+                await self._finish(delivery, verdict)
+
+    async def _handle(self, delivery: Delivery, received: int) -> Verdict:
+        """The handler's verdict, the message kept from other workers meanwhile."""
+        try:
+            message = decode(delivery.body)
+        except UnreadableMessage as error:
+            return Poison(str(error))
+        verdict: Verdict
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep, delivery, name=f"oms.keep[{delivery.group}]")
+            verdict = await self._handler(message, received)
+            nursery.cancel_scope.cancel()
+        return verdict
+
+    async def _keep(self, delivery: Delivery) -> None:
+        while True:
+            await trio.sleep(self._visibility_s / 3)
+            try:
+                await self._queue.extend(delivery.receipt, self._visibility_s)
+            except ReceiptExpired:
+                return  # the journal's lease, not the receipt, says who may act
+            except QueueUnavailable as error:
+                self._log.warning("intake.not_extended", group=delivery.group, error=str(error))
+
+    async def _finish(self, delivery: Delivery, verdict: Handled | Poison) -> None:
+        """Removes a message that is done, or sets it aside. If that fails it comes again, harmlessly."""
+        try:
+            if isinstance(verdict, Poison):
+                self._log.error("message.dead_lettered", group=delivery.group, reason=verdict.reason)
+                await self._queue.dead_letter(delivery, verdict.reason)
+            else:
+                await self._queue.delete([delivery.receipt])
+        except QueueError as error:
+            self._log.warning("intake.not_deleted", group=delivery.group, error=str(error))
+
+    async def _give_back(self, delivery: Delivery, seconds: int) -> None:
+        try:
+            await self._queue.extend(delivery.receipt, seconds)
+        except QueueError as error:
+            self._log.warning("intake.not_given_back", group=delivery.group, error=str(error))
+
+
+def by_group(deliveries: Sequence[Delivery]) -> list[list[Delivery]]:
+    """The deliveries of each group, in their order."""
+    groups: dict[str, list[Delivery]] = {}
+    for delivery in deliveries:
+        groups.setdefault(delivery.group, []).append(delivery)
+    return list(groups.values())

@@ -1,0 +1,155 @@
+"""From a message to durable intents: nothing reaches a venue before this has written it."""
+
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from services.oms.record import Fenced, record
+from services.oms.reference import Reference
+from spider_common.clock import NS_PER_S, Clock
+from spider_common.domain import journal
+from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.journal import JournalRow, Timing
+from spider_common.domain.planning import Situation, plan
+from spider_common.domain.products import Product
+from spider_common.domain.reasons import Reason
+from spider_common.stores.table import Ambiguous, Conflict
+from spider_common.stores.trading import Stored, TradingStore
+
+EQUITY_AGE_NS: Final = 600 * NS_PER_S
+"""Equities older than this do not size an order: two missed sweeps of five minutes."""
+
+
+class Mine(msgspec.Struct, frozen=True):
+    """A row that this worker owns and has work to do for."""
+
+    stored: Stored[JournalRow]
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """Nothing is left to send: the event was planned before, or calls for nothing."""
+
+    reason: Reason | None = None
+
+
+class Theirs(msgspec.Struct, frozen=True):
+    """Another worker owns the row until `until` (Unix ns), takeover margin included."""
+
+    until: int
+
+
+class UnknownProduct(LookupError):
+    """An event of a product that the configuration does not have (yet)."""
+
+
+class Journal:
+    """Opens journal rows for this worker."""
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        timing: Timing,
+        clock: Clock,
+        trading: TradingStore,
+        reference: Reference,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._owner, self._timing, self._clock = owner, timing, clock
+        self._trading, self._reference, self._log = trading, reference, log
+
+    async def open(self, event: LeaderEvent, received: int) -> Mine | Finished | Theirs:
+        """Plans an event, or finds what was planned of it. `received`: when its message came, Unix ns.
+
+        Raises:
+            UnknownProduct, UnknownInstrument: the configuration or the instrument list lacks it.
+            TableError: the table does not answer; nothing was sent.
+        """
+        while True:
+            stored = await self._trading.journal(event.fact.event_id, event.product, event.shard)
+            try:
+                if stored is not None:
+                    return await self._reopen(stored)
+                return await self._plan(event, received)
+            except (Conflict, Fenced):
+                continue  # another worker planned it, took it over or moved the book: look again
+
+    async def adopt(self, row: JournalRow) -> Mine | Finished | Theirs:
+        """Takes over a row that an index named as unfinished."""
+        event = row.event
+        stored = await self._trading.journal(event.fact.event_id, event.product, event.shard)
+        if stored is None:
+            return Finished()
+        try:
+            return await self._reopen(stored)
+        except Fenced:
+            return Theirs(self._clock.now() + self._timing.lease)
+
+    async def _plan(self, event: LeaderEvent, received: int) -> Mine | Finished:
+        situation, cursor_version, book_version = await self._situation(event)
+        planned = plan(event, situation)
+        if isinstance(planned, Reason):
+            return Finished(planned)
+        now = self._clock.now()
+        row = JournalRow(
+            event=event,
+            intents=planned.intents,
+            lease=journal.first_lease(self._owner, now, self._timing),
+            ts_received=received,
+            ts_planned=now,
+        )
+        try:
+            stored = await self._trading.commit_plan(
+                row, (planned.cursor, cursor_version), (planned.book, book_version)
+            )
+        except Ambiguous:
+            found = await self._trading.journal(event.fact.event_id, event.product, event.shard)
+            if found is None or found.value != row:
+                raise
+            stored = found
+        return Mine(stored) if row.unfinished else Finished(Reason.BASELINE if event.baseline else None)
+
+    async def _situation(self, event: LeaderEvent) -> tuple[Situation, int, int]:
+        product = await self._product(event)
+        await self._reference.know_equities(product)
+        if self._reference.instruments.get(event.fact.venue, event.fact.symbol) is None:
+            await self._reference.load_instruments()
+        cursor = await self._trading.cursor(event.product, event.shard, event.fact.venue_order_id)
+        book = await self._trading.book(event.product, event.shard, event.fact.symbol)
+        now = self._clock.now()
+        situation = Situation(
+            product=product,
+            instruments=self._reference.instruments,
+            cursor=cursor.value if cursor else None,
+            book=book.value,
+            equities=self._reference.equities,
+            oldest_equity=now - EQUITY_AGE_NS,
+            now=now,
+        )
+        return situation, cursor.version if cursor else 0, book.version
+
+    async def _product(self, event: LeaderEvent) -> Product:
+        product = self._reference.product(event.product)
+        if product is None:
+            await self._reference.load_products()
+            product = self._reference.product(event.product)
+        if product is None:
+            raise UnknownProduct(
+                f"event.product: {event.product!r} is not configured; add it or drop the event"
+            )
+        return product
+
+    async def _reopen(self, stored: Stored[JournalRow]) -> Mine | Finished | Theirs:
+        row = stored.value
+        if not row.unfinished:
+            return Finished()
+        now = self._clock.now()
+        if not journal.can_take_over(row, now, self._timing):
+            return Theirs(row.lease.ends + self._timing.takeover)
+        taken = journal.take_over(row, self._owner, now, self._timing)
+        saved = await record(self._trading, stored, taken)
+        self._log.warning(
+            "journal.taken_over", event_id=row.event.fact.event_id, fence=saved.value.lease.fence
+        )
+        return Mine(saved)

@@ -1,0 +1,82 @@
+"""What the planner needs beside the event: products, instruments, equities. Read ahead, kept fresh."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from spider_common.domain.identifiers import AccountId, ProductId, Venue
+from spider_common.domain.instruments import InstrumentList
+from spider_common.domain.products import Equity, EquityProportional, Product
+from spider_common.stores.config import ConfigStore, find
+from spider_common.stores.table import TableError
+from spider_common.stores.trading import TradingStore
+from spider_common.venues.outcomes import VenueError
+from spider_common.venues.venue import VenueClient
+
+_REFRESH_S: Final = 5
+_INSTRUMENTS_S: Final = 300
+
+
+class Reference:
+    """The last good reading of each. A failed refresh keeps it and is logged."""
+
+    def __init__(
+        self,
+        *,
+        config: ConfigStore,
+        trading: TradingStore,
+        venues: Mapping[Venue, VenueClient],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._config, self._trading, self._venues, self._log = config, trading, venues, log
+        self._products: tuple[Product, ...] = ()
+        self.equities: dict[AccountId, Equity] = {}
+        self.instruments = InstrumentList(())
+
+    def product(self, product: ProductId) -> Product | None:
+        return find(self._products, product)
+
+    async def know_equities(self, product: Product) -> None:
+        """Reads the equities again if one that the product's rules need is not known yet."""
+        proportional = [
+            each.account.account
+            for each in product.subscriptions
+            if isinstance(each.sizing, EquityProportional)
+        ]
+        if proportional and not self.equities.keys() >= {product.leader.account, *proportional}:
+            self.equities = await self._trading.equities()
+
+    async def load(self) -> None:
+        """Reads everything once.
+
+        Raises:
+            TableError: the tables do not answer.
+            VenueError: a venue does not list its instruments.
+        """
+        await self.load_instruments()
+        await self.load_products()
+        self.equities = await self._trading.equities()
+
+    async def load_products(self) -> None:
+        self._products = await self._config.products()
+
+    async def load_instruments(self) -> None:
+        listed = [instrument for venue in self._venues.values() for instrument in await venue.instruments()]
+        self.instruments = InstrumentList(listed)
+
+    async def serve_refresh(self) -> None:
+        """Keeps the reading fresh until cancelled."""
+        age = 0
+        while True:
+            await trio.sleep(_REFRESH_S)
+            age += _REFRESH_S
+            try:
+                await self.load_products()
+                self.equities = await self._trading.equities()
+                if age >= _INSTRUMENTS_S:
+                    await self.load_instruments()
+                    age = 0
+            except (TableError, VenueError) as error:
+                self._log.warning("reference.stale", error=str(error))

@@ -1,0 +1,97 @@
+"""Doubts: rows that could not be finished at once are looked after here until they are.
+
+Also adopts rows whose owner has died: once at start, then on a timer.
+"""
+
+from typing import Final
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from services.oms.journal import Journal, Mine
+from services.oms.record import Fenced
+from services.oms.submit import Submitter
+from spider_common.clock import NS_PER_S, Clock
+from spider_common.domain.journal import JournalRow, Timing, next_question
+from spider_common.domain.orders import CopyState
+from spider_common.stores.table import TableError
+from spider_common.stores.trading import Stored, TradingStore
+
+ADOPT_EVERY_S: Final = 2.0
+_ADOPT_AT_ONCE: Final = 20
+_HELD_AGAIN_NS: Final = NS_PER_S // 4  # how soon to see whether the order before a held one is settled
+_TABLE_AGAIN_S: Final = 1.0
+
+
+class Resolver:
+    """Takes unfinished rows through further passes."""
+
+    def __init__(
+        self,
+        *,
+        timing: Timing,
+        clock: Clock,
+        trading: TradingStore,
+        journal: Journal,
+        submitter: Submitter,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._timing, self._clock, self._trading = timing, clock, trading
+        self._journal, self._submitter, self._log = journal, submitter, log
+        # Unbounded in count but not in fact: each entry is a row of a message that intake has taken,
+        # and intake is bounded. A bound here would make a doubt hold up the queue it must not hold up.
+        self._hand_over, self._handed_over = trio.open_memory_channel[Stored[JournalRow]](float("inf"))
+
+    def take(self, stored: Stored[JournalRow]) -> None:
+        """Looks after a row of this worker from now on."""
+        self._hand_over.send_nowait(stored)
+
+    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until cancelled. A row under way then is adopted by the next owner after its lease."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._serve_adoption, name="oms.adopt")
+            task_status.started()
+            async for stored in self._handed_over:
+                event = stored.value.event
+                name = f"oms.resolve[{event.product}#{event.shard}/{event.fact.event_id[:8]}]"
+                nursery.start_soon(self._settle, stored, name=name)
+
+    async def _settle(self, stored: Stored[JournalRow]) -> None:
+        while stored.value.unfinished:
+            try:
+                stored = await self._submitter.advance(stored)
+            except Fenced:
+                self._log.warning("journal.fenced", event_id=stored.value.event.fact.event_id)
+                return
+            except TableError as error:
+                self._log.warning("resolve.postponed", error=str(error))
+                await trio.sleep(_TABLE_AGAIN_S)
+                continue
+            await trio.sleep(max(self._next_pass(stored.value) - self._clock.now(), 0) / NS_PER_S)
+
+    def _next_pass(self, row: JournalRow) -> int:
+        """When something of the row can have changed, Unix ns."""
+        now = self._clock.now()
+        due = [row.lease.ends - self._timing.lease // 2]
+        for intent in row.unfinished:
+            if intent.state is CopyState.PLANNED:
+                return now
+            due.append(
+                now + _HELD_AGAIN_NS
+                if intent.doubt is None
+                else next_question(intent.doubt, now, self._timing)
+            )
+        return min(due)
+
+    async def _serve_adoption(self) -> None:
+        while True:
+            try:
+                now = self._clock.now()
+                for row in await self._trading.orphans(now - self._timing.takeover, _ADOPT_AT_ONCE):
+                    opened = await self._journal.adopt(row)
+                    if isinstance(opened, Mine):
+                        await self._trading.put_orders(opened.stored.value)  # its owner may have died before
+                        self.take(opened.stored)
+            except TableError as error:
+                self._log.warning("adoption.postponed", error=str(error))
+            await trio.sleep(ADOPT_EVERY_S)

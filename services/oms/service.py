@@ -1,0 +1,88 @@
+"""The order service put together from its ports: as a process, and inside the simulation."""
+
+from collections.abc import Mapping
+
+import msgspec
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from services.oms.copying import Copier
+from services.oms.executions import Executions
+from services.oms.intake import Intake, Verdict
+from services.oms.journal import Journal
+from services.oms.reference import Reference
+from services.oms.resolve import Resolver
+from services.oms.submit import Submitter
+from spider_common.clock import Clock
+from spider_common.domain.identifiers import Venue
+from spider_common.domain.journal import Timing
+from spider_common.messages import EquityUpdate, FollowerUpdate, LeaderOrder, Message
+from spider_common.stores.config import ConfigStore
+from spider_common.stores.queue import Queue
+from spider_common.stores.secrets import Secrets
+from spider_common.stores.trading import TradingStore
+from spider_common.venues.venue import VenueClient
+
+
+class OmsPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the order service stands on."""
+
+    owner: str
+    clock: Clock
+    timing: Timing
+    queue: Queue
+    trading: TradingStore
+    config: ConfigStore
+    secrets: Secrets
+    venues: Mapping[Venue, VenueClient]
+    log: FilteringBoundLogger
+    visibility_s: int = 30
+
+
+async def serve_oms(
+    ports: OmsPorts,
+    *,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Runs until `stop` is set and the work under way is done. Started when it takes messages.
+
+    Raises:
+        TableError, VenueError: what it needs to start does not answer.
+    """
+    log, trading, clock, timing = ports.log, ports.trading, ports.clock, ports.timing
+    reference = Reference(config=ports.config, trading=trading, venues=ports.venues, log=log)
+    journal = Journal(
+        owner=ports.owner, timing=timing, clock=clock, trading=trading, reference=reference, log=log
+    )
+    submitter = Submitter(
+        timing=timing,
+        clock=clock,
+        venues=ports.venues,
+        secrets=ports.secrets,
+        trading=trading,
+        reference=reference,
+        log=log,
+    )
+    resolver = Resolver(
+        timing=timing, clock=clock, trading=trading, journal=journal, submitter=submitter, log=log
+    )
+    copier = Copier(
+        journal=journal, submitter=submitter, resolver=resolver, trading=trading, clock=clock, log=log
+    )
+    executions = Executions(trading=trading, clock=clock, log=log)
+
+    async def handle(message: Message, received: int) -> Verdict:
+        match message:
+            case LeaderOrder(event=event):
+                return await copier.handle(event, received)
+            case FollowerUpdate() | EquityUpdate():
+                return await executions.handle(message)
+
+    intake = Intake(queue=ports.queue, handler=handle, clock=clock, visibility_s=ports.visibility_s, log=log)
+    await reference.load()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reference.serve_refresh, name="oms.reference")
+        await nursery.start(resolver.serve, name="oms.resolver")
+        await intake.serve(stop=stop, task_status=task_status)
+        nursery.cancel_scope.cancel()  # doubts under way stay durable: the next owner adopts them

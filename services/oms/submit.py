@@ -1,0 +1,205 @@
+"""Sending what is planned: budget, expiry, request, outcome.
+
+One *pass* over a row takes every client a step further, all clients at once and each client's orders
+in their sequence. The first pass sends what was planned; `resolve` makes further passes while
+something is in doubt or held.
+"""
+
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Final
+
+import msgspec
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from services.oms.record import record
+from services.oms.reference import Reference
+from spider_common.clock import NS_PER_S, Clock
+from spider_common.domain import journal
+from spider_common.domain.identifiers import ClientOrderId, Venue
+from spider_common.domain.intents import Intent
+from spider_common.domain.journal import JournalRow, Timing
+from spider_common.domain.orders import CopyState
+from spider_common.domain.positions import Book
+from spider_common.domain.products import Product
+from spider_common.domain.reasons import Reason
+from spider_common.secret import Credentials
+from spider_common.stores.secrets import Secrets, SecretsUnavailable
+from spider_common.stores.table import TableError
+from spider_common.stores.trading import Stored, TradingStore
+from spider_common.venues.outcomes import (
+    Accepted,
+    Found,
+    NotFound,
+    RateLimited,
+    Refused,
+    Rejected,
+    Unknown,
+    Unsent,
+)
+from spider_common.venues.venue import VenueClient
+
+RESEND_AFTER_S: Final = 0.2
+"""Pause after a request that surely had no effect, so that a closed venue is not hammered."""
+WRITE_AGAIN_S: Final = 0.5
+
+
+class Submitter:
+    """Takes rows of this worker forward."""
+
+    def __init__(
+        self,
+        *,
+        timing: Timing,
+        clock: Clock,
+        venues: Mapping[Venue, VenueClient],
+        secrets: Secrets,
+        trading: TradingStore,
+        reference: Reference,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._timing, self._clock, self._venues, self._secrets = timing, clock, venues, secrets
+        self._trading, self._reference, self._log = trading, reference, log
+
+    async def advance(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
+        """One pass over the row's unfinished intents, with its results written.
+
+        Raises:
+            Fenced: another worker has the row now.
+            TableError: the table does not answer; nothing was sent in this pass.
+        """
+        stored = await self._with_time(stored)
+        row = stored.value
+        book = Book()
+        if any(intent.state is CopyState.HELD for intent in row.unfinished):
+            held = await self._trading.book(row.event.product, row.event.shard, row.event.fact.symbol)
+            book = held.value
+        changed: dict[ClientOrderId, Intent] = {}
+        async with trio.open_nursery() as nursery:
+            for _, queue in groupby(row.unfinished, key=lambda intent: intent.client):
+                intents = tuple(queue)
+                account = intents[0].account
+                name = f"oms.copy[{account.venue}/{account.account}]"
+                nursery.start_soon(self._advance_client, row, book, intents, changed, name=name)
+        if not changed:
+            return stored
+        after = row.with_intents(changed)
+        for intent in changed.values():
+            self._tell(row, intent)
+        return await self._write(stored, after)
+
+    async def _write(self, stored: Stored[JournalRow], after: JournalRow) -> Stored[JournalRow]:
+        """Writes what a pass has learned, however long it takes: to forget it and send again would double.
+
+        If this worker dies here, the next owner finds the orders as planned and asks the venue.
+        """
+        while True:
+            try:
+                return await record(self._trading, stored, after)
+            except TableError as error:
+                self._log.warning("journal.unwritten", event_id=after.event.fact.event_id, error=str(error))
+                await trio.sleep(WRITE_AGAIN_S)
+
+    async def _with_time(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
+        """The row with a lease that has at least half of its time left."""
+        now = self._clock.now()
+        if stored.value.lease.ends - now >= self._timing.lease // 2:
+            return stored
+        return await record(self._trading, stored, journal.renew(stored.value, now, self._timing))
+
+    async def _advance_client(
+        self, row: JournalRow, book: Book, intents: tuple[Intent, ...], changed: dict[ClientOrderId, Intent]
+    ) -> None:
+        """Takes one client's orders in sequence, as far as each one's outcome allows the next."""
+        blocked = False
+        for intent in intents:
+            if not blocked:
+                after = await self._step(row, book, intent)
+                blocked = not after.state.is_submitted
+            else:  # it was not sent: it waits for the one before it
+                after = journal.hold(intent) if intent.state is CopyState.PLANNED else intent
+            if after != intent:
+                changed[intent.client_order_id] = after
+
+    async def _step(self, row: JournalRow, book: Book, intent: Intent) -> Intent:
+        if intent.state is CopyState.HELD:
+            return journal.release(intent) if journal.may_release(book, intent) else intent
+        try:
+            credentials = await self._secrets.credentials(intent.account.account)
+        except SecretsUnavailable as error:
+            self._log.warning("credentials.unavailable", account=intent.account.account, error=str(error))
+            await trio.sleep(RESEND_AFTER_S)
+            return intent
+        if credentials is None:
+            if intent.state is CopyState.IN_DOUBT:
+                return intent  # without a key nobody can be asked; the doubt stays
+            return journal.deny(intent, Reason.NO_CREDENTIALS)
+        if intent.state is CopyState.IN_DOUBT:
+            return await self._ask(intent, credentials)
+        return await self._send(row, intent, credentials)
+
+    async def _send(self, row: JournalRow, intent: Intent, credentials: Credentials) -> Intent:
+        """Sends a planned order until something is known, or the lease has no time left for a request."""
+        client = self._venues[intent.account.venue]
+        while True:
+            await client.ready_to_place(intent)
+            now = self._clock.now()
+            product = self._reference.product(intent.product)
+            if product is None or not self._may_go(product, row, intent, now):
+                return journal.deny(intent, Reason.STALE_SIGNAL if product else Reason.TRADING_OFF)
+            expires = journal.request_expiry(row.lease, now, self._timing)
+            if expires is None:
+                return intent
+            outcome = await client.place(credentials, intent, expires=expires)
+            intent = msgspec.structs.replace(
+                intent, requests=intent.requests + 1, ts_sent=now, ts_answered=self._clock.now()
+            )
+            match outcome:
+                case Accepted(venue_order_id=venue_order_id):
+                    return journal.accept(intent, venue_order_id)
+                case Rejected(code=code, reason=reason):
+                    return journal.reject(intent, f"{code} {reason}")
+                case Refused(reason=reason):
+                    return journal.deny(intent, reason)
+                case Unknown(why=why):
+                    return journal.doubt(intent, why=why, expires=expires, now=self._clock.now())
+                case Unsent(why=why):
+                    self._log.info("order.unsent", order=intent.client_order_id, why=why)
+                    await trio.sleep(RESEND_AFTER_S)
+                case RateLimited(until=until, why=why):
+                    self._log.info("order.rate_limited", order=intent.client_order_id, why=why)
+                    await trio.sleep(max(until - self._clock.now(), 0) / NS_PER_S)
+
+    async def _ask(self, intent: Intent, credentials: Credentials) -> Intent:
+        """Asks the venue for an order in doubt."""
+        asked = self._clock.now()
+        match await self._venues[intent.account.venue].find(credentials, intent):
+            case Found(fact=fact):
+                return journal.accept(intent, fact.venue_order_id)
+            case NotFound():
+                return journal.miss(intent, asked, self._timing)
+            case Unknown():
+                return intent
+
+    def _may_go(self, product: Product, row: JournalRow, intent: Intent, now: int) -> bool:
+        return journal.is_fresh(intent, row.event, now, product.max_signal_age_ms)
+
+    def _tell(self, row: JournalRow, intent: Intent) -> None:
+        """The canonical line of one copy."""
+        fact = row.event.fact
+        self._log.info(
+            "copy",
+            event_id=fact.event_id,
+            order=intent.client_order_id,
+            product=intent.product,
+            client=intent.client,
+            account=intent.account.account,
+            symbol=intent.symbol,
+            side=intent.side,
+            quantity=str(intent.quantity),
+            state=intent.state,
+            reason=intent.reason or (intent.doubt.why if intent.doubt else ""),
+            requests=intent.requests,
+            fence=row.lease.fence,
+        )

@@ -1,0 +1,66 @@
+"""What the simulated venues list. Pure."""
+
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One listed instrument.
+
+    Sizes (`lot`, `minimum`, `maximum`) are in the venue's own unit: contracts for a swap, base coin for
+    spot. One contract is `contract_value * contract_multiplier` of the base coin.
+    """
+
+    symbol: str
+    kind: Literal["spot", "swap"]
+    base: str
+    quote: str
+    tick: Decimal
+    lot: Decimal
+    minimum: Decimal
+    maximum: Decimal
+    price: Decimal  # where the price path starts
+    contract_value: Decimal = Decimal(1)
+    contract_multiplier: Decimal = Decimal(1)
+    leverage: Decimal = Decimal(100)  # the highest one
+
+    @property
+    def unit(self) -> Decimal:
+        """Base coin in one unit of size."""
+        return self.contract_value * self.contract_multiplier
+
+
+def _swap(base: str, *, contract: str, tick: str, price: str) -> Instrument:
+    return Instrument(
+        symbol=f"{base}-USDT-SWAP",
+        kind="swap",
+        base=base,
+        quote="USDT",
+        tick=Decimal(tick),
+        lot=Decimal("0.01"),
+        minimum=Decimal("0.01"),
+        maximum=Decimal(1_000_000),
+        price=Decimal(price),
+        contract_value=Decimal(contract),
+    )
+
+
+OKX_INSTRUMENTS: Final = (
+    _swap("BTC", contract="0.01", tick="0.1", price="60000"),
+    _swap("ETH", contract="0.1", tick="0.01", price="3000"),
+    _swap("SOL", contract="1", tick="0.01", price="150"),
+    _swap("DOGE", contract="1000", tick="0.00001", price="0.15"),
+    Instrument(
+        symbol="BTC-USDT",
+        kind="spot",
+        base="BTC",
+        quote="USDT",
+        tick=Decimal("0.1"),
+        lot=Decimal("0.00000001"),
+        minimum=Decimal("0.00001"),
+        maximum=Decimal(1_000),
+        price=Decimal(60000),
+    ),
+)

@@ -1,0 +1,80 @@
+"""The simulated venues behind their listeners, in one task tree."""
+
+import random
+from typing import Final
+
+import msgspec
+import trio
+
+from services.simulator.control import Control
+from services.simulator.http import Handle, Request, Response, serve_http
+from services.simulator.instruments import OKX_INSTRUMENTS, Instrument
+from services.simulator.okx import rest, socket
+from services.simulator.venue import Venue
+from services.simulator.websocket import serve_websocket
+from spider_common.clock import Clock
+from spider_common.network import Network
+
+_NOT_FOUND: Final = Response(b'{"error":"no simulated venue answers this path"}', 404)
+
+
+class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to listen (port 0: any free one) and what is listed."""
+
+    host: str = "127.0.0.1"
+    rest_port: int = 0
+    socket_port: int = 0
+    control_port: int = 0
+    okx_instruments: tuple[Instrument, ...] = OKX_INSTRUMENTS
+
+
+class Addresses(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the simulator listens: REST and sockets of all venues (told apart by path), and control."""
+
+    host: str
+    rest_port: int
+    socket_port: int
+    control_port: int
+
+
+class Simulator(msgspec.Struct, frozen=True):
+    """A running simulator: its addresses and, for those in the same process, its venues."""
+
+    addresses: Addresses
+    okx: Venue
+
+
+async def serve_simulator(
+    config: SimulatorConfig,
+    *,
+    network: Network,
+    clock: Clock,
+    rng: random.Random,
+    task_status: trio.TaskStatus[Simulator] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves until cancelled; starts with the `Simulator`, once every listener accepts."""
+    okx = Venue("okx", config.okx_instruments, clock)
+    control = Control({okx.name: okx})
+    handle = _by_path({rest.PREFIX: rest.OkxRest(okx).handle})
+    routes = {socket.PATH: socket.OkxSocket(okx, rng).converse}
+    rest_listener, rest_port = await network.listen(config.host, config.rest_port)
+    socket_listener, socket_port = await network.listen(config.host, config.socket_port)
+    control_listener, control_port = await network.listen(config.host, config.control_port)
+    addresses = Addresses(
+        host=config.host, rest_port=rest_port, socket_port=socket_port, control_port=control_port
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve_http, rest_listener, handle, name="simulator.rest")
+        await nursery.start(serve_websocket, socket_listener, routes, name="simulator.sockets")
+        await nursery.start(serve_http, control_listener, control.handle, name="simulator.control")
+        task_status.started(Simulator(addresses, okx))
+
+
+def _by_path(prefixes: dict[str, Handle]) -> Handle:
+    async def handle(request: Request) -> Response | None:
+        for prefix, answer in prefixes.items():
+            if request.path.startswith(prefix):
+                return await answer(request)
+        return _NOT_FOUND
+
+    return handle

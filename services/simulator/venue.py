@@ -1,0 +1,97 @@
+"""One simulated venue, whatever dialect it speaks: engine, faults, and the sockets that listen."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from services.simulator.accounts import Account
+from services.simulator.engine import Exchange
+from services.simulator.faults import Faults
+from services.simulator.instruments import Instrument
+from services.simulator.ledger import Entry, Order, Rejected
+from spider_common.clock import Clock
+
+
+class Session(Protocol):
+    """A logged-in private socket."""
+
+    def deliver(self, entry: Entry) -> None:
+        """Pushes what happened to whom it concerns. Does not wait."""
+        ...
+
+    def drop(self) -> None:
+        """Breaks the connection without a word."""
+        ...
+
+    def announce_close(self) -> None:
+        """Says, in the venue's way, that it will soon close the connection."""
+        ...
+
+
+class Venue:
+    """Engine, faults and listeners of one venue."""
+
+    def __init__(self, name: str, instruments: Sequence[Instrument], clock: Clock) -> None:
+        self.name = name
+        self.instruments = tuple(instruments)
+        self.clock = clock
+        self.exchange = Exchange(instruments)
+        self.faults = Faults()
+        self._sessions: dict[str, list[Session]] = {}  # by account, oldest first
+        self._published = 0
+        self._hidden_until: dict[str, int] = {}  # order id -> Unix ns
+
+    def account_of_key(self, key: str) -> Account | None:
+        """The account that an API key belongs to."""
+        return next((a for a in self.exchange.accounts.values() if a.credentials.key == key), None)
+
+    @contextlib.contextmanager
+    def attached(self, account: Account, session: Session) -> Iterator[None]:
+        """Delivers an account's events to a session."""
+        sessions = self._sessions.setdefault(account.name, [])
+        sessions.append(session)
+        try:
+            yield
+        finally:
+            sessions.remove(session)
+
+    def sessions(self, account: str) -> Sequence[Session]:
+        return tuple(self._sessions.get(account, ()))
+
+    def publish(self) -> None:
+        """Delivers what the ledger gained since the last call, as the armed faults let it."""
+        entries = self.exchange.ledger.since(self._published)
+        self._published += len(entries)
+        for entry in entries:
+            if isinstance(entry, Rejected):  # said in the reply only
+                continue
+            account = entry.order.account
+            struck = self.faults.strike("push", account)
+            for session in self.sessions(account):
+                if "drop_push" not in struck:
+                    session.deliver(entry)
+                if "duplicate_push" in struck:
+                    session.deliver(entry)
+            if "drop_sockets" in struck:
+                self.drop_sockets(account)
+
+    def drop_sockets(self, account: str) -> None:
+        """Breaks every private socket of an account."""
+        for session in self.sessions(account):
+            session.drop()
+
+    def hide(self, order: Order, until: int) -> None:
+        """Keeps an accepted order out of every query until a time (Unix ns)."""
+        self._hidden_until[order.order_id] = until
+
+    def visible(self, order: Order) -> bool:
+        return self._hidden_until.get(order.order_id, 0) <= self.clock.now()
+
+    def reset(self) -> None:
+        """Forgets everything: accounts, orders, prices, faults; breaks every socket."""
+        for account in tuple(self._sessions):
+            self.drop_sockets(account)
+        self.exchange = Exchange(self.instruments)
+        self.faults.clear()
+        self._published = 0
+        self._hidden_until.clear()
