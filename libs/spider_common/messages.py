@@ -2,7 +2,7 @@
 
 A body is JSON: ``{"v": 1, "message": {"type": "leader_order", ...}}``. An unknown field, a value out of
 its range and a newer version are errors which name the place and the fix; such a message goes to the
-goes to the dead-letter queue with that text as its reason, and can be redriven once the reader is newer.
+dead-letter queue with that text as its reason, and can be redriven once the reader is newer.
 """
 
 from typing import Final
