@@ -105,13 +105,13 @@ def _path(rule: CopyRule, instrument: Instrument, moves: Sequence[Decimal]) -> t
     points: list[_Point] = []
     held, last, skipped = ZERO, _Point(ZERO, ZERO), 0
     for move in moves:
-        before, held = held, held + move
+        held += move
         ends = [held * instrument.unit * ratio // step * step for ratio in (rule.low, rule.high)]
         point = _Point(min(ends), max(ends))
         if point == last:
             skipped += 1
             continue
-        if before * held < 0:
+        if last.low * point.low < 0:
             points.append(_Point(ZERO, ZERO, bridge=True))
         points.append(point)
         last = point

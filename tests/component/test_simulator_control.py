@@ -19,6 +19,7 @@ from services.simulator.ledger import Executed, Placed, from_json, to_json
 from services.simulator.rules import NewOrder
 from services.simulator.scenario import leader_session, play
 from services.simulator.simulator import SimulatorConfig, serve_simulator
+from services.simulator.venue import Venue
 from spider_common.clock import TrioClock
 from spider_common.memory_network import MemoryNetwork
 from tests.component.okx_trader import SWAP, Trader
@@ -160,19 +161,18 @@ def test_a_seed_decides_every_frame():
     assert len(frames) > len(set(frames))
 
 
+class StillClock:
+    def now(self):
+        return 1
+
+
 def copied(seed, ratio, *, lose=None, repeat=None):
     """A leader session with one follower that copies each execution at once, but for what is told."""
-    from services.simulator.venue import Venue
-
-    class StillClock:
-        def now(self):
-            return 1
-
     venue = Venue("okx", OKX_INSTRUMENTS, StillClock())
     for name in ("leader", "follower"):
         cash = {"USDT": Decimal(100_000_000)}
         apply(venue, OpenAccount(name=name, credentials=Credentials(name, "s", "p"), balances=cash))
-    exchange, sent = venue.exchange, 0
+    exchange, sent, held = venue.exchange, 0, {}
 
     async def act(action):
         nonlocal sent
@@ -200,8 +200,6 @@ def copied(seed, ratio, *, lose=None, repeat=None):
                     client_order_id=f"c{sent}",
                 )
                 exchange.place(exchange.accounts["follower"], order, 1)
-
-    held = {}
 
     async def main():
         rng = random.Random(seed)  # noqa: S311 a test's seed

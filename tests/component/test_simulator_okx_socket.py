@@ -115,13 +115,15 @@ async def test_an_order_is_pushed_at_each_change(autojump_clock, alice):
         apply(alice.simulator.okx, SetPrice(symbol=SWAP, price=Decimal(59000), depth=Decimal(1)))
         apply(alice.simulator.okx, SetPrice(symbol=SWAP, price=Decimal(58999), depth=None))
         pushes = await heard(socket, 4)
-        names = ("state", "sz", "accFillSz", "fillSz", "tradeId", "amendResult", "reqId")
+        names = ("state", "sz", "accFillSz", "fillSz", "amendResult", "reqId")
         assert [tuple(push[name] for name in names) for push in pushes] == [
-            ("live", "2", "0", "0", "", "", ""),
-            ("live", "3", "0", "0", "", "0", "r1"),
-            ("partially_filled", "3", "1", "1", "100000000", "", ""),
-            ("filled", "3", "3", "2", "100000001", "", ""),
+            ("live", "2", "0", "0", "", ""),
+            ("live", "3", "0", "0", "0", "r1"),
+            ("partially_filled", "3", "1", "1", "", ""),
+            ("filled", "3", "3", "2", "", ""),
         ]
+        assert [push["tradeId"] == "" for push in pushes] == [True, True, False, False]
+        assert pushes[2]["tradeId"] != pushes[3]["tradeId"]
         assert pushes[-1]["avgPx"] == "59000"
         assert pushes[-1]["fillFee"] == "-0.236"
         assert {push["clOrdId"] for push in pushes} == {"abc"}

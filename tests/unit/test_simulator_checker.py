@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from services.simulator.accounts import Credentials
@@ -77,6 +77,7 @@ def sent(moves, ratio):
 
 
 @given(moves_lists, ratios)
+@example([D("0.04"), D("-0.05"), D("-0.03")], D("0.33"))  # a flip too small to copy beyond flat
 def test_a_perfect_copier_loses_and_doubles_nothing(moves, ratio):
     """Expected = placed, every other step skipped, target = actual."""
     copies = sent(moves, ratio)
