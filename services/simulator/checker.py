@@ -32,6 +32,15 @@ class CopyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def fixed(follower: str, ratio: Decimal) -> "CopyRule":
         return CopyRule(follower=follower, low=ratio, high=ratio)
 
+    @staticmethod
+    def proportional(
+        follower: str, multiplier: Decimal, *, own: tuple[Decimal, Decimal], leaders: tuple[Decimal, Decimal]
+    ) -> "CopyRule":
+        """Equity of the follower over the leader's, times a multiplier; each equity as (least, greatest)."""
+        return CopyRule(
+            follower=follower, low=multiplier * own[0] / leaders[1], high=multiplier * own[1] / leaders[0]
+        )
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one follower's copies in one instrument. Quantities are in base coin.

@@ -144,7 +144,8 @@ def test_closing_first_and_opening_then_is_one_flip():
 
 def test_an_equity_proportional_rule_is_judged_within_its_bounds():
     """Inside the bounds is right, outside is not; flat means flat."""
-    rule = CopyRule(follower="follower", low=D("0.09"), high=D("0.11"))
+    rule = CopyRule.proportional("follower", D(2), own=(D(450), D(550)), leaders=(D(10_000), D(10_000)))
+    assert (rule.low, rule.high) == (D("0.09"), D("0.11"))
 
     def verdict(*copies):
         exchange = Exchange(OKX_INSTRUMENTS)
