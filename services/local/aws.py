@@ -1,48 +1,69 @@
 """`python -m services.local.aws PORT`: AWS on the loopback address, by moto's server.
 
-As it comes, moto copies the whole table for every item of a transaction and, when a condition fails,
-puts the copy back: a write that another request made meanwhile is lost. DynamoDB does neither. Here a
-transaction checks all its conditions, with moto's own code, and then writes, while nobody else does.
-docs/decisions/0004-moto-transactions.md has the reasons; tests/contract/test_local_aws.py the proof.
+As it comes, moto differs from AWS in two things that a system under load notices:
+
+- For every item of a transaction it copies the whole table and, when a condition fails, puts the copy
+  back: a write that another request made meanwhile is lost. Here a transaction checks all its
+  conditions, with moto's own code, and then writes, while nobody else does.
+- A long poll on a FIFO queue looks once at which groups are busy: it spins on their messages, and does
+  not see a group that becomes free. Here it looks anew every few milliseconds.
+
+docs/decisions/0004-moto-under-load.md has the reasons; tests/contract/test_local_aws.py the proof.
 """
 
 import sys
 import threading
+import time
 from typing import Any, Final
 
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import DynamoDBBackend
 from moto.server import main as serve
+from moto.sqs.models import SQSBackend
 
 _one_writer: Final = threading.RLock()  # moto serves each request in a thread of its own
 
 
-class _Transactions:
-    """What takes the place of two methods of moto's backend."""
+_put_one: Final = DynamoDBBackend.put_item
+_delete_one: Final = DynamoDBBackend.delete_item
 
-    put_one: Final = DynamoDBBackend.put_item
-    delete_one: Final = DynamoDBBackend.delete_item
 
-    @staticmethod
-    def put_item(backend: DynamoDBBackend, *arguments: Any, **named: Any) -> Any:
+def put_item(backend: DynamoDBBackend, *arguments: Any, **named: Any) -> Any:
+    """In place of moto's: the same, while no transaction is written."""
+    with _one_writer:
+        return _put_one(backend, *arguments, **named)
+
+
+def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+    """In place of moto's: all conditions, then all writes."""
+    with _one_writer:
+        failures = [_failure(self, change) for change in transact_items]
+        if any(code is not None for code, _, _ in failures):
+            raise TransactionCanceledException(failures)
+        for change in transact_items:
+            (kind, wanted), *_ = change.items()
+            if kind == "Put":
+                _put_one(self, wanted["TableName"], wanted["Item"])
+            else:
+                _delete_one(self, wanted["TableName"], wanted["Key"])
+
+
+def receive_message(
+    backend: SQSBackend, queue_name: str, count: int, wait_s: int, *arguments: Any, **named: Any
+) -> list[Any]:
+    """In place of moto's: short polls until something is there or the wait is over."""
+    until = time.monotonic() + wait_s
+    while True:
         with _one_writer:
-            return _Transactions.put_one(backend, *arguments, **named)
-
-    @staticmethod
-    def transact_write_items(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
-        with _one_writer:
-            failures = [_failure(backend, change) for change in transact_items]
-            if any(code is not None for code, _, _ in failures):
-                raise TransactionCanceledException(failures)
-            for change in transact_items:
-                (kind, wanted), *_ = change.items()
-                if kind == "Put":
-                    _Transactions.put_one(backend, wanted["TableName"], wanted["Item"])
-                else:
-                    _Transactions.delete_one(backend, wanted["TableName"], wanted["Key"])
+            found = _receive_once(backend, queue_name, count, 0, *arguments, **named)
+        if found or time.monotonic() >= until:
+            return found
+        time.sleep(_LOOK_EVERY_S)
 
 
+_receive_once: Final = SQSBackend.receive_message
+_LOOK_EVERY_S: Final = 0.005
 _Failure = tuple[str | None, str | None, dict[str, Any] | None]
 
 
@@ -65,8 +86,12 @@ def _failure(backend: DynamoDBBackend, change: dict[str, Any]) -> _Failure:
 
 
 def main() -> None:
-    DynamoDBBackend.put_item = _Transactions.put_item  # type: ignore[method-assign]  # see the module
-    DynamoDBBackend.transact_write_items = _Transactions.transact_write_items  # type: ignore[method-assign]  # likewise
+    for backend, replacement in (
+        (DynamoDBBackend, put_item),
+        (DynamoDBBackend, transact_write_items),
+        (SQSBackend, receive_message),
+    ):
+        setattr(backend, replacement.__name__, replacement)
     serve(["-H", "127.0.0.1", "-p", sys.argv[1]])
 
 
