@@ -11,6 +11,7 @@ As it comes, moto differs from AWS in two things that a system under load notice
 docs/decisions/0004-moto-under-load.md has the reasons; tests/contract/test_local_aws.py the proof.
 """
 
+import logging
 import sys
 import threading
 import time
@@ -92,6 +93,7 @@ def main() -> None:
         (SQSBackend, receive_message),
     ):
         setattr(backend, replacement.__name__, replacement)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request costs more than some requests
     serve(["-H", "127.0.0.1", "-p", sys.argv[1]])
 
 
