@@ -117,17 +117,20 @@ def _yaml(path: Path, content: bytes) -> object:
     import yaml  # noqa: PLC0415 only a product in YAML needs it
 
     class ExactLoader(yaml.SafeLoader):
-        """Leaves fractions as text, since a float would round a ratio."""
+        """Leaves fractions and dates as text: a float would round a ratio."""
 
         yaml_implicit_resolvers = {  # noqa: RUF012 replaces the class attribute of the library's loader
-            first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:float"]
+            first: [(tag, form) for tag, form in resolvers if not tag.endswith((":float", ":timestamp"))]
             for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
 
     try:
         return yaml.load(content, ExactLoader)  # noqa: S506 a SafeLoader
-    except yaml.YAMLError as error:
-        raise Refusal(f"{path}: not YAML: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise Refusal(f"{path}: {line}not YAML: {error.problem}; mend it there") from None
+    except (yaml.YAMLError, ValueError) as error:  # a number that looks like one only is a ValueError
+        raise Refusal(f"{path}: not YAML: {error}; mend it") from None
 
 
 def _known(listed: Listed) -> Instrument:

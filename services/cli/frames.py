@@ -14,6 +14,7 @@ from spider_common.venues.outcomes import UnreadableFrame
 Event = dict[str, object]
 
 _HEARTBEATS: Final = (b"ping", b"pong")
+_SHOWN: Final = 1 << 16
 _CONTROL: Final = frozenset(
     {"login", "subscribe", "unsubscribe", "notice", "error", "channel-conn-count", "channel-conn-count-error"}
 )
@@ -84,7 +85,12 @@ def _control(body: parse.Row) -> dict[str, str]:
 
 
 def shown(frame: bytes) -> str:
-    """A frame for a person's eyes; one with a passphrase in it, which a login request has, stays hidden."""
+    """A frame for a person's eyes, its beginning if it is larger than any that OKX sends.
+
+    One with a passphrase in it, as a login request has, stays hidden.
+    """
     if b"passphrase" in frame:
         return "(not shown: it has a passphrase in it)"
-    return frame.decode(errors="backslashreplace")
+    rest = len(frame) - _SHOWN
+    more = f" ... and {rest} bytes more" if rest > 0 else ""
+    return frame[:_SHOWN].decode(errors="backslashreplace") + more

@@ -14,7 +14,6 @@ from spider_common.domain.reasons import WORDS
 
 _S: Final = 1_000_000_000
 _MS: Final = 1_000_000
-_PIPED_WIDTH: Final = 200  # columns of a table where no terminal bounds it
 _WORDS: Final = {str(reason): words for reason, words in WORDS.items()}
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
@@ -116,5 +115,5 @@ def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str
         table.add_row(*(Text(cell) for cell in row))  # text as it is: a venue's words are no markup
     console = Console()
     if not console.is_terminal:
-        console.width = _PIPED_WIDTH
+        console.width = console.measure(table).maximum  # nothing bounds it: a line a row, for grep
     console.print(table)
