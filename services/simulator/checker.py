@@ -32,6 +32,15 @@ class CopyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def fixed(follower: str, ratio: Decimal) -> "CopyRule":
         return CopyRule(follower=follower, low=ratio, high=ratio)
 
+    @staticmethod
+    def proportional(
+        follower: str, multiplier: Decimal, *, own: tuple[Decimal, Decimal], leaders: tuple[Decimal, Decimal]
+    ) -> "CopyRule":
+        """Equity of the follower over the leader's, times a multiplier; each equity as (least, greatest)."""
+        return CopyRule(
+            follower=follower, low=multiplier * own[0] / leaders[1], high=multiplier * own[1] / leaders[0]
+        )
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one follower's copies in one instrument. Quantities are in base coin.
@@ -105,13 +114,13 @@ def _path(rule: CopyRule, instrument: Instrument, moves: Sequence[Decimal]) -> t
     points: list[_Point] = []
     held, last, skipped = ZERO, _Point(ZERO, ZERO), 0
     for move in moves:
-        before, held = held, held + move
+        held += move
         ends = [held * instrument.unit * ratio // step * step for ratio in (rule.low, rule.high)]
         point = _Point(min(ends), max(ends))
         if point == last:
             skipped += 1
             continue
-        if before * held < 0:
+        if last.low * point.low < 0:
             points.append(_Point(ZERO, ZERO, bridge=True))
         points.append(point)
         last = point

@@ -15,7 +15,7 @@ FaultKind = Literal[
     "hide_order",  # the accepted order is "not found" for `delay`
     "duplicate_push",
     "drop_push",
-    "drop_sockets",  # every socket of the account breaks, after the push
+    "drop_sockets",  # every socket of the account breaks; what was not sent by then is lost
 ]
 
 _PUSH_FAULTS: Final = ("duplicate_push", "drop_push", "drop_sockets")

@@ -125,6 +125,8 @@ class Aws:
     def client(self, service: Literal["dynamodb"]) -> "DynamoDBClient": ...
     @overload
     def client(self, service: Literal["sqs"]) -> "SQSClient": ...
+    @overload
+    def client(self, service: Literal["secretsmanager"]) -> Any: ...
     def client(self, service: Any) -> Any:
         """A boto3 client whose methods are called through `call`.
 
@@ -168,14 +170,15 @@ class Aws:
         """
         for member in _idempotency_tokens(fn):
             kwargs.setdefault(member, str(uuid.uuid4()))  # a new one per attempt would allow a second write
-        failed: Exception | None = None
-        with trio.move_on_after(patience.deadline):
-            try:
-                return await _attempt(patience, fn, *args, **kwargs)
-            except (BotoCoreError, ClientError) as error:
-                if not is_transient(error):
-                    raise
-                failed = error
+        end = trio.current_time() + patience.deadline
+        first = min(patience.attempt, patience.deadline)
+        try:
+            return await _attempt(first, fn, *args, **kwargs)
+        except (BotoCoreError, ClientError) as error:
+            if not is_transient(error):
+                raise
+            failed = error
+        with trio.CancelScope(deadline=end):
             return await _attempt_again(failed, patience, fn, *args, **kwargs)
         raise CallTimeoutError(operation=_name(fn), seconds=patience.deadline) from failed
 
@@ -291,10 +294,10 @@ async def _keys(credentials: Credentials) -> tuple[str, str, str | None]:
     return frozen.access_key, frozen.secret_key, frozen.token
 
 
-async def _attempt(patience: Patience, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    with trio.move_on_after(patience.attempt):
+async def _attempt(seconds: float, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with trio.CancelScope(deadline=trio.current_time() + seconds):
         return await greenback.with_portal_run_sync(fn, *args, **kwargs)
-    raise CallTimeoutError(operation=_name(fn), seconds=patience.attempt)
+    raise CallTimeoutError(operation=_name(fn), seconds=seconds)
 
 
 async def _attempt_again(
@@ -312,7 +315,7 @@ async def _attempt_again(
         with attempt:
             if attempt.num == 1:
                 raise failed
-            return await _attempt(patience, fn, *args, **kwargs)
+            return await _attempt(patience.attempt, fn, *args, **kwargs)
     raise AssertionError("stamina ends with an answer or an error")
 
 

@@ -7,8 +7,9 @@ import botocore.exceptions
 
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId
+from spider_common.sdk.aws import Aws
 from spider_common.secret import Credentials, read_credentials, write_credentials
-from spider_common.stores.aws_call import UNANSWERED, AwsCall, error_code
+from spider_common.stores.aws_errors import UNANSWERED, error_code
 
 KEEP_NS: Final = 300 * NS_PER_S
 """A changed key is used after at most this long."""
@@ -43,7 +44,7 @@ class MemorySecrets:
 class SecretsManager:
     """AWS Secrets Manager, one secret for each account: ``<prefix>accounts/<account>``."""
 
-    def __init__(self, aws: AwsCall, clock: Clock, *, prefix: str) -> None:
+    def __init__(self, aws: Aws, clock: Clock, *, prefix: str) -> None:
         self._aws, self._clock, self._prefix = aws, clock, prefix
         self._client = aws.client("secretsmanager")
         self._kept: dict[AccountId, tuple[Credentials, int]] = {}

@@ -8,6 +8,7 @@ import trio
 from botocore.exceptions import ClientError
 
 from spider_common.clock import NS_PER_MS
+from spider_common.schema import QueueShape
 from spider_common.sdk.aws import LONG_POLL, Aws, Patience
 from spider_common.stores.aws_errors import UNANSWERED, error_code, is_server_fault
 from spider_common.stores.queue import (
@@ -166,3 +167,21 @@ def _delivery(message: dict[str, Any]) -> Delivery:
         count=int(system["ApproximateReceiveCount"]),
         ts_sent=int(system["SentTimestamp"]) * NS_PER_MS,
     )
+
+
+async def open_queue(aws: Aws, shape: QueueShape, rng: random.Random, *, prefix: str = "") -> SqsQueue:
+    """The queue of a shape, with the one that its dead letters go to.
+
+    Raises:
+        QueueUnavailable: AWS does not answer, or there is no such queue.
+    """
+    urls = []
+    for name in (shape.name, shape.dead_letters):
+        if name is None:
+            continue
+        try:
+            answer = await aws.call(aws.client("sqs").get_queue_url, QueueName=prefix + name)
+        except (ClientError, *UNANSWERED) as error:
+            raise QueueUnavailable(f"queue {prefix + name}: {error}") from error
+        urls.append(answer["QueueUrl"])
+    return SqsQueue(aws, urls[0], rng, dead_letters=urls[1] if len(urls) > 1 else None)

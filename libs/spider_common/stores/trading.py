@@ -13,7 +13,7 @@ import msgspec
 from spider_common import schema
 from spider_common.clock import NS_PER_S
 from spider_common.domain.executions import Execution, OrderProgress
-from spider_common.domain.identifiers import AccountId, ClientOrderId, EventId, ProductId, Venue
+from spider_common.domain.identifiers import AccountId, ClientId, ClientOrderId, EventId, ProductId, Venue
 from spider_common.domain.intents import Cursor, Intent
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.positions import Book
@@ -145,6 +145,18 @@ class TradingStore:
     async def order(self, order: ClientOrderId) -> "OrderRecord | None":
         stored = await self._get(schema.order_key(order), OrderRecord)
         return stored.value if stored else None
+
+    async def client_orders(self, client: ClientId) -> "list[OrderRecord]":
+        """A client's orders, oldest first, as an index last knew them."""
+        found: list[OrderRecord] = []
+        after: str | None = None
+        while True:
+            page = await self._table.query(
+                schema.by_client_partition(client), index=schema.BY_CLIENT.name, after=after
+            )
+            found.extend(_read(row.doc, OrderRecord) for row in page.rows)
+            if (after := page.next) is None:
+                return found
 
     async def progress(self, order: ClientOrderId) -> Stored[OrderProgress] | None:
         return await self._get(schema.order_progress_key(order), OrderProgress)

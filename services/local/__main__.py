@@ -1,0 +1,59 @@
+"""`python -m services.local up|demo`: the whole system on this machine."""
+
+import argparse
+import random
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+from rich.console import Console
+from rich.table import Table
+
+from services.local.demo import demo
+from services.local.processes import ProcessFailed
+from services.local.seed import seed
+from services.local.stack import open_stack
+
+LOGS: Final = Path(".spider/logs")
+REPORT: Final = Path("demo.json")
+
+
+async def up(console: Console, chosen: int) -> int:
+    """Starts everything, says where it is, and stops on Ctrl-C or SIGTERM."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with open_stack(seed(random.Random(chosen)), LOGS) as stack:  # noqa: S311 keys of a simulator
+            table = Table("what", "where", title="Running; Ctrl-C stops it")
+            for what, where in stack.addresses.items():
+                table.add_row(what, where)
+            console.print(table)
+            async for _ in signals:
+                console.print("Stopping ...")
+                return 0
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.local", description=__doc__)
+    parser.add_argument("command", choices=["up", "demo"])
+    parser.add_argument("--seed", type=int, default=1, help="which session and which keys")
+    arguments = parser.parse_args()
+    console = Console()
+    for log in LOGS.glob("*.log"):
+        log.unlink()
+    work = (
+        partial(up, console, arguments.seed)
+        if arguments.command == "up"
+        else partial(demo, chosen=arguments.seed, logs=LOGS, report=REPORT, console=console)
+    )
+    try:
+        return trio.run(work)
+    except* ProcessFailed as failed:
+        console.print(f"[red]{failed.exceptions[0]}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

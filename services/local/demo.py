@@ -1,0 +1,176 @@
+"""`make demo`: a leader's session copied to five followers through the whole system, then judged.
+
+Exit code 0 only if the venue's ledger shows that nothing was lost and nothing doubled.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import trio
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from services.local.judge import findings
+from services.local.latency import Latency, latencies, percentile
+from services.local.seed import FOLLOWERS, LEADER, seed
+from services.local.stack import Stack, open_stack
+from services.simulator.checker import Finding, totals
+from services.simulator.instruments import OKX_INSTRUMENTS, Instrument
+from services.simulator.ledger import Executed
+from services.simulator.scenario import Step, leader_session, play
+from spider_common.domain.identifiers import ClientId
+from spider_common.domain.journal import JournalRow
+from spider_common.domain.quantities import canonical
+
+SPEED: Final = 4.0
+_SETTLE_WITHIN_S: Final = 60.0
+_QUIET_S: Final = 2.0
+_LOOK_EVERY_S: Final = 0.25
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """demo.json: counts from the venue's ledger, times from the journal."""
+
+    leader_events: int
+    copies_expected: int
+    copies_placed: int
+    copies_coalesced: int
+    copies_skipped: int
+    lost: int
+    duplicated: int
+    latency_ms: dict[str, dict[str, float]]
+
+
+async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> int:
+    """Plays the session of a seed; returns the exit code."""
+    rng = random.Random(chosen)  # noqa: S311 a script of trades, nothing secret
+    steps = leader_session(rng, _swaps(), leader=LEADER)
+    console.print("Starting AWS (moto), Redis (Valkey), the simulated venue, ingest and order service ...")
+    async with open_stack(seed(rng), logs) as stack:
+        with Progress(console=console) as progress:
+            task = progress.add_task("The leader trades", total=len(steps))
+
+            async def act(step: Step) -> None:
+                await stack.act(step)  # type: ignore[arg-type]  # `play` keeps the pauses to itself
+                progress.advance(task)
+
+            await play(steps, act, speed=SPEED)
+            progress.update(task, completed=len(steps))
+            waiting = progress.add_task("Copies settle", total=None)
+            judged = await settled(stack)
+            progress.update(waiting, total=1, completed=1)
+        entries = await stack.ledger()
+        rows = await journal_rows(stack)
+    leader_events = sum(
+        1 for entry in entries if isinstance(entry, Executed) and entry.order.account == LEADER
+    )
+    counts, times = totals(judged), latencies(rows)
+    summary = Report(
+        leader_events=leader_events,
+        copies_expected=counts["expected"],
+        copies_placed=counts["placed"],
+        copies_coalesced=counts["coalesced"],
+        copies_skipped=counts["skipped"],
+        lost=counts["lost"],
+        duplicated=counts["duplicated"],
+        latency_ms=_summary(times),
+    )
+    report.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")  # noqa: ASYNC240 once, at the end
+    console.print(_copies_table(judged, rows), _latency_table(summary.latency_ms, len(times)))
+    console.print(
+        f"[bold]{leader_events} leader fills, {counts['expected']} copies expected, "
+        f"lost {counts['lost']}, duplicated {counts['duplicated']}[/bold]; {report}"
+    )
+    return 0 if counts["lost"] == counts["duplicated"] == 0 and counts["placed"] else 1
+
+
+async def settled(stack: Stack, within_s: float = _SETTLE_WITHIN_S) -> tuple[Finding, ...]:
+    """The judgement once the ledger has been complete and quiet for a while, or when time is up."""
+    quiet_since = trio.current_time()
+    size = -1
+    judged: tuple[Finding, ...] = ()
+    with trio.move_on_after(within_s):
+        while True:
+            entries = await stack.ledger()
+            judged = findings(entries)
+            if len(entries) != size or totals(judged)["lost"]:
+                size, quiet_since = len(entries), trio.current_time()
+            elif trio.current_time() - quiet_since >= _QUIET_S:
+                break
+            await trio.sleep(_LOOK_EVERY_S)  # the venue is another process: nothing else tells
+    return judged
+
+
+async def journal_rows(stack: Stack) -> list[JournalRow]:
+    """The journal of every event that planned an order for a follower."""
+    events = {
+        record.event
+        for follower in FOLLOWERS
+        for record in await stack.trading.client_orders(ClientId(follower.client))
+    }
+    return [row for event in sorted(events) for row in await stack.trading.event_journal(event)]
+
+
+def _swaps() -> list[Instrument]:
+    return [each for each in OKX_INSTRUMENTS if each.kind == "swap"]
+
+
+def _summary(times: Sequence[Latency]) -> dict[str, dict[str, float]]:
+    stages = {
+        "total": [each.total for each in times],
+        "code": [each.code for each in times],
+        "queue": [each.queue for each in times],
+        "venue": [each.venue for each in times],
+    }
+    return {
+        name: {"p50": round(percentile(values, 0.5), 1), "p99": round(percentile(values, 0.99), 1)}
+        for name, values in stages.items()
+    }
+
+
+def _copies_table(judged: Sequence[Finding], rows: Sequence[JournalRow]) -> Table:
+    reasons: dict[tuple[str, str], Counter[str]] = {}
+    for row in rows:
+        for intent in row.intents:
+            if intent.reason:
+                reasons.setdefault((intent.account.account, intent.symbol), Counter())[intent.reason] += 1
+    table = Table("follower", "instrument", title="Copies, judged by the venue's ledger")
+    for name in ("expected", "copied", "coalesced", "skipped", "lost", "doubled", "target", "actual"):
+        table.add_column(name, justify="right")
+    table.add_column("reasons")
+    for each in judged:
+        target = canonical(each.target_low)
+        if each.target_high != each.target_low:
+            target += f" .. {canonical(each.target_high)}"
+        told = reasons.get((each.follower, each.symbol), Counter())
+        table.add_row(
+            each.follower,
+            each.symbol,
+            str(each.expected),
+            str(each.placed),
+            str(each.coalesced),
+            str(each.skipped),
+            f"[{'red' if each.lost else 'green'}]{each.lost}",
+            f"[{'red' if each.duplicated else 'green'}]{each.duplicated}",
+            target,
+            canonical(each.actual),
+            ", ".join(f"{reason} {count}" for reason, count in sorted(told.items())),
+        )
+    return table
+
+
+def _latency_table(summary: dict[str, dict[str, float]], count: int) -> Table:
+    table = Table(
+        "stage", title=f"Copy latency of {count} orders, ms, from the push read to the order accepted"
+    )
+    table.add_column("p50", justify="right")
+    table.add_column("p99", justify="right")
+    words = {"total": "whole way", "code": "our code and journal", "queue": "queue", "venue": "venue"}
+    for name, values in summary.items():
+        table.add_row(words[name], f"{values['p50']:.1f}", f"{values['p99']:.1f}")
+    return table
