@@ -14,6 +14,7 @@ from spider_common.domain.reasons import WORDS
 
 _S: Final = 1_000_000_000
 _MS: Final = 1_000_000
+_UNBOUNDED: Final = 10_000  # columns where no terminal bounds a table: each row is one line
 _WORDS: Final = {str(reason): words for reason, words in WORDS.items()}
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
@@ -108,12 +109,13 @@ def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str
     from rich.table import Table  # noqa: PLC0415 as above
     from rich.text import Text  # noqa: PLC0415 as above
 
-    table = Table(title=Text(title), title_justify="left")
+    table = Table()
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # text as it is: a venue's words are no markup
     console = Console()
     if not console.is_terminal:
-        console.width = console.measure(table).maximum  # nothing bounds it: a line a row, for grep
+        console.width = _UNBOUNDED
+    console.print(Text(title))
     console.print(table)
