@@ -3,6 +3,7 @@
 import json
 import random
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import trio
@@ -73,3 +74,18 @@ def test_an_endpoint_that_does_not_answer_is_told(environment: str, monkeypatch:
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1].startswith(f"table {PREFIX}trading: no answer")
+
+
+def test_missing_credentials_are_told(
+    environment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where AWS's default chain finds nothing, one line says so."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # the chain's last link is on the network
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["journal", "0" * 32])
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"table {PREFIX}trading: Unable to locate credentials; ")
