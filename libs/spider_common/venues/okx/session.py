@@ -137,7 +137,7 @@ def read_object(frame: str | bytes) -> parse.Row:
         raise UnreadableFrame(f"frame: {len(frame)} long, more than the {MAX_FRAME} that any frame has")
     try:
         body = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:  # nesting may never end
         raise UnreadableFrame(f"frame: not JSON: {error}") from error
     if not isinstance(body, dict):
         raise UnreadableFrame("frame: not a JSON object")
