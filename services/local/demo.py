@@ -49,7 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> int:
     """Plays the session of a seed; returns the exit code."""
     rng = random.Random(chosen)  # noqa: S311 a script of trades, nothing secret
-    steps = leader_session(rng, _swaps(), leader=LEADER)
+    steps = leader_session(rng, swaps(), leader=LEADER)
     console.print("Starting AWS (moto), Redis (Valkey), the simulated venue, ingest and order service ...")
     async with open_stack(seed(rng), logs) as stack:
         with Progress(console=console) as progress:
@@ -116,7 +116,8 @@ async def journal_rows(stack: Stack) -> list[JournalRow]:
     return [row for event in sorted(events) for row in await stack.trading.event_journal(event)]
 
 
-def _swaps() -> list[Instrument]:
+def swaps() -> list[Instrument]:
+    """What the demo's leader trades."""
     return [each for each in OKX_INSTRUMENTS if each.kind == "swap"]
 
 

@@ -134,7 +134,7 @@ async def transcript(seed):
                     heard.append(closed.reason.code)
 
     async with trio.open_nursery() as nursery:
-        rng = random.Random(seed)  # noqa: S311 a test's seed
+        rng = random.Random(seed)
         serve = partial(serve_simulator, SimulatorConfig(), network=network, clock=clock, rng=rng)
         simulator = await nursery.start(serve)
         leader = Trader(simulator, network, clock, "leader", cash="10000000")
@@ -202,7 +202,7 @@ def copied(seed, ratio, *, lose=None, repeat=None):
                 exchange.place(exchange.accounts["follower"], order, 1)
 
     async def main():
-        rng = random.Random(seed)  # noqa: S311 a test's seed
+        rng = random.Random(seed)
         await play(leader_session(rng, SWAPS, leader="leader"), act, speed=1.0)
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -24,7 +24,7 @@ class StillClock:
 
 
 def session(seed, rounds=1):
-    return leader_session(random.Random(seed), SWAPS, leader="leader", rounds=rounds)  # noqa: S311 a test's seed
+    return leader_session(random.Random(seed), SWAPS, leader="leader", rounds=rounds)
 
 
 def played(steps):

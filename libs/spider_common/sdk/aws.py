@@ -257,7 +257,7 @@ async def serve_credentials(source: RefreshableCredentials, target: Credentials)
             try:
                 target.access_key, target.secret_key, target.token = await _keys(source)
             except BotoCoreError as error:
-                await _log.aerror("aws.credentials.not_refreshed", error=str(error))
+                _log.error("aws.credentials.not_refreshed", error=str(error))
 
 
 def is_transient(error: Exception) -> bool:
