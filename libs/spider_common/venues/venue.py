@@ -1,16 +1,23 @@
 """The shape of every venue: what the services may ask of one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId
+from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact
-from spider_common.domain.products import Equity
+from spider_common.domain.products import Account, Equity
+from spider_common.domain.requests import (
+    Amendment,
+    KeyPermissions,
+    MarginMode,
+    OrderRef,
+    OrderRequest,
+    PositionFact,
+)
 from spider_common.secret import Credentials
 from spider_common.venues.outcomes import Lookup, Outcome, UnreadableFrame
 
@@ -21,6 +28,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     facts: tuple[OrderFact, ...] = ()
     executions: tuple[Execution, ...] = ()
     equities: tuple[Equity, ...] = ()
+    positions: tuple[PositionFact, ...] = ()
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -46,6 +54,10 @@ class Rotate(msgspec.Struct, frozen=True):
     why: str
 
 
+class KeepAlive(msgspec.Struct, frozen=True):
+    """The session's key wants to be extended: call `VenueClient.keep_alive`."""
+
+
 class Failed(msgspec.Struct, frozen=True):
     """The session is over. `fatal`: trying again cannot help until an operator acts (a wrong key, say)."""
 
@@ -53,7 +65,7 @@ class Failed(msgspec.Struct, frozen=True):
     fatal: bool
 
 
-SessionEvent = Told | Send | Ready | Unreadable | Rotate | Failed
+SessionEvent = Told | Send | Ready | Unreadable | Rotate | KeepAlive | Failed
 
 
 class SessionProtocol(Protocol):
@@ -76,37 +88,87 @@ class SessionProtocol(Protocol):
         ...
 
 
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue can do and how much of it: for people (`spider venues`) and for choosing a way.
+
+    Attributes:
+        amends: "amend" keeps the order, "replace" makes a new one of it.
+        expiry: what makes the venue refuse a request that arrives late.
+        batch_orders: orders a request at the most; 1 where there is no batch.
+    """
+
+    amends: str
+    expiry: str
+    batch_orders: int
+    hedge_mode: bool
+    limits: Mapping[str, str]
+
+
 class VenueClient(Protocol):
     """A venue's REST side. One for all accounts of the venue: connections are shared.
 
-    Queries raise `VenueError` when the venue does not answer as documented; `place` and `find` never
-    do, they return what is known.
+    Writes return an `Outcome` and never raise for what a venue does. Queries raise `VenueError` when the
+    venue does not answer as documented; `find` returns what is known.
     """
 
-    async def instruments(self) -> Sequence[Instrument]: ...
+    @property
+    def venue(self) -> Venue: ...
 
-    async def ready_to_place(self, intent: Intent) -> None:
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def known_instruments(self) -> InstrumentList: ...
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """What can be traded; also what every other method knows from then on."""
+        ...
+
+    async def ready_to_place(self, order: OrderRequest) -> None:
         """Waits until the venue's rate limits let one more order of this account and instrument in."""
         ...
 
-    async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
+    async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         """Sends one order. The venue itself drops the request when it arrives after `expires` (Unix ns)."""
         ...
 
-    async def find(self, credentials: Credentials, intent: Intent) -> Lookup:
+    async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
+        """Asks to take an order back. Accepted means that the request was."""
+        ...
+
+    async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
+        """Changes an open order, or replaces it where the venue has no other way."""
+        ...
+
+    async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
         """Looks an order up by its client order id: open, then history."""
         ...
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        """What REST knows of an account: open orders, orders and fills since `since` (Unix ns), equity."""
+        """What REST knows of an account: open orders, orders and fills since `since` (Unix ns), equity,
+        positions."""
         ...
+
+    async def set_leverage(
+        self, credentials: Credentials, account: Account, symbol: str, leverage: int, mode: MarginMode
+    ) -> Outcome: ...
+
+    async def set_hedge_mode(self, credentials: Credentials, account: Account, *, hedge: bool) -> Outcome: ...
+
+    async def server_time(self) -> int:
+        """The venue's clock, Unix ns."""
+        ...
+
+    async def permissions(self, credentials: Credentials) -> KeyPermissions: ...
 
     def session(self, credentials: Credentials, account: AccountId) -> SessionProtocol:
         """A new conversation for a private socket of the account."""
         ...
 
-    @property
-    def socket_url(self) -> str: ...
+    async def socket_url(self, credentials: Credentials) -> str:
+        """Where that socket is. BingX makes a listen key for each."""
+        ...
 
-    @property
-    def known_instruments(self) -> InstrumentList: ...
+    async def keep_alive(self, credentials: Credentials, url: str) -> None:
+        """Extends the key that a socket's address holds; nothing to do where there is none."""
+        ...
