@@ -66,6 +66,6 @@ $(READY): locks/dev.txt pyproject.toml
 	@echo "Setting up .venv: once, under a minute"
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@$(PIP) --only-binary :all: --require-hashes --requirement locks/dev.txt | \
-	  sed -n -e '/^Collecting/s/ (from.*//p' -e '/^Installing/s/:.*/ and compiling them/p'
+	  sed -n -e '/^Collecting/{s/ (from.*//;p;}' -e '/^Installing/s/:.*/ and compiling them/p'
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
