@@ -98,7 +98,8 @@ class VenueClient(Protocol):
         ...
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        """What REST knows of an account: open orders, orders and fills since `since` (Unix ns), equity."""
+        """What REST knows of an account: open orders, fills and the orders made or filled since `since`
+        (Unix ns), equity."""
         ...
 
     def session(self, credentials: Credentials, account: AccountId) -> SessionProtocol:
