@@ -18,7 +18,11 @@ from spider_common.stores.trading import Holding, OrderRecord, Stored, TradingSt
 _AGAIN_S: Final = 0.5
 _NOT_INDEXED_NS: Final = NS_PER_S
 _FOREIGN_AFTER_NS: Final = 60 * NS_PER_S
-"""An order with an id of our form that is still unknown after this long is not of this system."""
+"""An order with an id of our form that is still unknown after this long is not of this system.
+
+Long enough for the next owner of a row to index its orders, also when the owner before died while
+sending them.
+"""
 
 
 class Executions:
@@ -26,6 +30,7 @@ class Executions:
 
     def __init__(self, *, trading: TradingStore, clock: Clock, log: FilteringBoundLogger) -> None:
         self._trading, self._clock, self._log = trading, clock, log
+        self._since = clock.now()
 
     async def handle(self, update: FollowerUpdate | EquityUpdate) -> Verdict:
         while True:
@@ -46,10 +51,14 @@ class Executions:
             return Handled()  # the client's own order, placed by hand: not ours to count
         record = await self._trading.order(order)
         if record is None:
-            if self._clock.now() - told_at(update) > _FOREIGN_AFTER_NS:
+            now = self._clock.now()
+            # News may be old because nobody was there to take it: nobody was there to index the order either.
+            unknown_for = now - max(told_at(update), self._since)
+            if unknown_for > _FOREIGN_AFTER_NS:
                 self._log.warning("execution.foreign", account=update.account, order=order)
                 return Handled()
-            return Later(self._clock.now() + _NOT_INDEXED_NS)
+            # Twice as long each time: a queue sets a message aside that comes back too often.
+            return Later(now + max(unknown_for, _NOT_INDEXED_NS))
         await self._count(record, update)
         return Handled()
 

@@ -140,6 +140,12 @@ class OkxClient:
         executions = self._executions(fills, account)
         for fact in self._orders(open_rows, account):
             facts.setdefault(fact.venue_order_id, fact)
+        # History's `begin` counts from an order's creation: one that rested for longer shows by its fills.
+        for execution in executions:
+            if execution.venue_order_id not in facts:
+                named = {"instId": execution.symbol, "ordId": execution.venue_order_id}
+                row, *_ = await self._query(credentials, "trade/order", named, account=account)
+                facts[execution.venue_order_id] = self._order(row, "data[0]", account)
         balance = await self._query(credentials, "account/balance", {}, account=account)
         return Told(
             facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
