@@ -19,7 +19,7 @@ KEYS = st.one_of(
     st.builds(schema.cursor_key, NAMES, SHARDS, NAMES),
     st.builds(schema.book_key, NAMES, SHARDS, NAMES),
     st.builds(schema.order_key, NAMES),
-    st.builds(schema.execution_key, NAMES, NAMES, NAMES, NAMES),
+    st.builds(schema.execution_key, NAMES, NAMES, NAMES, NAMES, NAMES),
     st.builds(schema.account_fact_key, NAMES, NAMES, NAMES),
     st.builds(schema.account_fact_key, NAMES, NAMES, NAMES, NAMES),
     st.builds(schema.position_key, NAMES, NAMES, NAMES),
@@ -36,7 +36,7 @@ def test_a_key_can_be_taken_apart(key: Key) -> None:
         "cursor": lambda: schema.cursor_key(names[0], int(names[1]), rest[0]),
         "book": lambda: schema.book_key(names[0], int(names[1]), rest[0]),
         "order": lambda: schema.order_key(names[0]),
-        "execution": lambda: schema.execution_key(names[0], names[1], rest[0], rest[1]),
+        "execution": lambda: schema.execution_key(names[0], names[1], rest[0], rest[1], rest[2]),
         "fact": lambda: schema.account_fact_key(names[0], names[1], *rest),
         "position": lambda: schema.position_key(names[0], rest[0], rest[1]),
     }[leaf]()
