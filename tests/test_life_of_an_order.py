@@ -33,7 +33,10 @@ SWAP = "BTC-USDT-SWAP"  # a contract is 0.01 BTC, a lot 0.01 contracts
 ANA = Follower(client="ana", sizing=FixedRatio(Decimal("0.5")), deposit=Decimal(500_000))
 BRUNO = Follower(client="bruno", sizing=FixedRatio(Decimal("0.1")), deposit=Decimal(60_000))
 
-settled = trio.testing.wait_all_tasks_blocked
+
+async def settled() -> None:
+    """Half a second on the mock clock: time for what is on the wire, and for no timer of the services."""
+    await trio.sleep(0.5)
 
 
 async def test_the_life_of_an_order(autojump_clock: MockClock) -> None:
@@ -57,8 +60,8 @@ async def test_the_life_of_an_order(autojump_clock: MockClock) -> None:
         assert placed.event.fact.event_id != fact.event_id
 
         # 4. The order service starts and takes the message. The venue is slow: it will look at the
-        # followers' orders a second after it has received them.
-        apply(venue, Arm(fault=Fault(kind="hold_request", delay=NS_PER_S, times=2)))
+        # followers' orders two seconds after it has received them.
+        apply(venue, Arm(fault=Fault(kind="hold_request", delay=2 * NS_PER_S, times=2)))
         async with world.oms():
             await settled()
 
@@ -85,8 +88,8 @@ async def test_the_life_of_an_order(autojump_clock: MockClock) -> None:
             assert await world.messages() == []
             assert world.queue_holds(leader_group(PRODUCT, row.event.shard))
 
-            # 8. A second later the venue accepts each follower's order, under that id.
-            await trio.sleep(1)
+            # 8. Two seconds later the venue accepts each follower's order, under that id.
+            await trio.sleep(2)
             await settled()
             assert accepted(world, ANA) == [(ana.client_order_id, Decimal(100))]
             assert accepted(world, BRUNO) == [(bruno.client_order_id, Decimal(20))]

@@ -8,7 +8,7 @@ not passed in, or an order that depends on memory addresses.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -24,7 +24,7 @@ from services.local.seed import FOLLOWERS, LEADER, LEADER_DEPOSIT, PRODUCT, Foll
 from services.local.seed import seed as seed_of
 from services.local.world import World, open_world
 from services.simulator.actions import apply
-from services.simulator.checker import CopyRule, Finding, judge, totals
+from services.simulator.checker import CopyRule, judge, totals
 from services.simulator.instruments import OKX_INSTRUMENTS
 from services.simulator.ledger import Executed, Placed
 from spider_common import schema
