@@ -101,7 +101,9 @@ def draw(
     """A schedule with its faults."""
     beats = _beats(leader_session(rng, instruments, leader=leader, rounds=length.rounds))
     moments = _spread(rng, beats, length)
-    services: tuple[Service, ...] = ("ingest", "oms-a", "oms-b") if rng.random() < 0.5 else ("ingest", "oms-a")
+    services: tuple[Service, ...] = (
+        ("ingest", "oms-a", "oms-b") if rng.random() < 0.5 else ("ingest", "oms-a")
+    )
     trouble = _Trouble(rng, services=services, leader=leader, followers=followers, timing=timing)
     faults = [trouble.fault(moments, number) for number in _places(rng, length.faults, len(moments))]
     stops = [
@@ -237,4 +239,3 @@ class _Trouble:
 def _takes_parts(action: Action) -> bool:
     """Whether what comes next finds little at the price, so that a market order fills in parts."""
     return isinstance(action, SetPrice) and action.depth is not None and action.depth > Decimal(0)
-
