@@ -7,11 +7,12 @@ byte for byte, in any process: whoever changes that has brought in a raw clock, 
 not passed in, or an order that depends on memory addresses.
 """
 
+import argparse
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -67,20 +68,32 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.lost or self.duplicated or self.unsettled)
 
 
-def simulate(seed: int, *, length: Length = HOUR, timing: Timing = Timing()) -> Trace:  # noqa: B008 it is frozen
-    """Runs one seed to its end. Raises what a service raises: a bug is never part of a simulation."""
-    rng = random.Random(f"schedule {seed}")  # noqa: S311 chance that is to repeat itself
-    schedule = draw(
-        rng,
+def simulate(
+    seed: int,
+    schedule: Schedule | None = None,
+    *,
+    timing: Timing = Timing(),  # noqa: B008 it is frozen
+) -> Trace:
+    """Runs one seed to its end, through `schedule` or the hour that the seed draws.
+
+    Raises what a service raises: a bug is never part of a simulation.
+    """
+    schedule = schedule or hour(seed, timing=timing)
+    with _repeatable_scheduling(seed):
+        run = _Simulation(seed, schedule, timing).run
+        return trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def hour(seed: int, *, timing: Timing = Timing(), length: Length = HOUR) -> Schedule:  # noqa: B008 it is frozen
+    """The schedule that a seed draws."""
+    return draw(
+        random.Random(f"schedule {seed}"),  # noqa: S311 chance that is to repeat itself
         instruments=[item for item in OKX_INSTRUMENTS if item.kind == "swap"],
         leader=LEADER,
         followers=[each.account for each in FOLLOWERS],
         timing=timing,
         length=length,
     )
-    with _repeatable_scheduling(seed):
-        run = partial(_Simulation(seed, schedule, timing).run)
-        return trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 @contextmanager
@@ -241,7 +254,7 @@ def _unsettled(world: World) -> Iterator[str]:
             held[f"{row.pk} {row.sk}"] = msgspec.json.decode(row.doc, type=Holding).quantity
     filled = dict.fromkeys(held, Decimal(0))
     units = {each.symbol: each.unit for each in world.simulator.okx.instruments}
-    clients = {each.account: each.client for each in FOLLOWERS}
+    clients: dict[str, str] = {each.account: each.client for each in FOLLOWERS}
     for entry in world.simulator.okx.exchange.ledger.entries:
         if isinstance(entry, Executed) and (client := clients.get(entry.order.account)):
             symbol = entry.order.symbol
@@ -256,3 +269,21 @@ def _unsettled(world: World) -> Iterator[str]:
 
 def _line(what: object) -> str:
     return _encoder.encode(what).decode()
+
+
+def main() -> None:
+    """`python -m services.local.simulate SEED` writes a trace as JSON; `--seeds N --first K` tries many."""
+    parser = argparse.ArgumentParser(prog="services.local.simulate", description="Simulated hours, by seed.")
+    parser.add_argument("seed", type=int, nargs="?", help="run this one here and write its trace as JSON")
+    parser.add_argument("--seeds", type=int, default=1, help="how many to run, each twice in fresh processes")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    chosen = parser.parse_args()
+    if chosen.seed is None:
+        from services.local.seeds import simulate_seeds  # noqa: PLC0415 it starts this module in processes
+
+        sys.exit(simulate_seeds(chosen.first, chosen.seeds))
+    sys.stdout.buffer.write(msgspec.json.encode(simulate(chosen.seed)))
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,7 @@ LONGEST_S: Final = 0.05
 
 
 class _Slow(trio.abc.Stream):
-    """A stream whose writes arrive after a delay, in their order. A writer that dies before, wrote nothing."""
+    """A stream whose writes arrive late and in order. A writer that dies meanwhile has written nothing."""
 
     def __init__(self, stream: trio.abc.Stream, rng: random.Random) -> None:
         self._stream, self._rng = stream, rng

@@ -1,7 +1,8 @@
 """The whole system in one process: the simulation.
 
 Ingest, order service and venues are the real ones; network, tables, queue, cache and secrets are the
-in-memory twins on a slow wire; time is Trio's clock. With a `MockClock` and a seed a run repeats itself exactly.
+in-memory twins on a slow wire; time is Trio's clock. With a `MockClock` and a seed a run repeats itself
+exactly.
 """
 
 import random
