@@ -15,7 +15,7 @@ _WITHIN_S: Final = 300.0  # a simulated hour takes some seconds; one that stands
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What two runs of a seed came to. `difference`: where traces part; `failure`: of a run that broke."""
+    """What two runs came to. `difference`: where their traces part; `failure`: of a run that broke."""
 
     seed: int
     trace: Trace | None = None

@@ -106,11 +106,17 @@ def wait_no_visibility(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_expiry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest, "_in_time", lambda call, code: None)
+    def in_time(call, code):
+        return None
+
+    monkeypatch.setattr(rest, "_in_time", in_time)
 
 
 def take_unknown_for_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "doubt", lambda intent, *, why, expires, now: journal.reject(intent, why))
+    def doubt(intent, *, why, expires, now):
+        return journal.reject(intent, why)
+
+    monkeypatch.setattr(journal, "doubt", doubt)
 
 
 def sweep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
