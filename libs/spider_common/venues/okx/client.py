@@ -11,7 +11,7 @@ import msgspec
 
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId, VenueOrderId
+from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact, PositionSide
@@ -86,16 +86,16 @@ class OkxClient:
     async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
         if credentials.passphrase is None:
             return Refused(Reason.NO_CREDENTIALS)
-        try:
-            order = self._codec.order_request(
-                intent.symbol,
-                side=intent.side,
-                size=intent.size,
-                client_order_id=intent.client_order_id,
-                params=_position(intent),
-            )
-        except ValueError:  # delisted, or another lot, since the order was planned
-            return Refused(Reason.INSTRUMENT_CHANGED)
+        instrument = self.known_instruments.get(Venue.OKX, intent.symbol)
+        if instrument is None or intent.size < instrument.minimum or intent.size % instrument.lot:
+            return Refused(Reason.INSTRUMENT_CHANGED)  # since the order was planned
+        order = self._codec.order_request(
+            intent.symbol,
+            side=intent.side,
+            size=intent.size,
+            client_order_id=intent.client_order_id,
+            params=_position(intent),
+        )
         request = self._codec.sign(credentials, order, headers={"expTime": str(expires // NS_PER_MS)})
         try:
             answer = await self._http.request(
@@ -243,7 +243,7 @@ class OkxClient:
             )
         except httpx.RequestError as error:
             raise VenueError(f"{path}: {_words(error)}") from error
-        body = _read(answer)
+        body = _read(answer, path)
         code = parse.text(body, "code", path)
         if code != "0":
             raise _CodeError(path, code, parse.text(body, "msg", path, default=""))
@@ -268,7 +268,7 @@ def _position(intent: Intent) -> dict[str, str | bool]:
 def _order_outcome(answer: httpx.Response, now: int) -> Outcome:
     """What an answer to an order request says. Whatever cannot be read is unknown, not refused."""
     try:
-        body = _read(answer)
+        body = _read(answer, "answer")
         code, words = parse.text(body, "code", "answer"), parse.text(body, "msg", "answer", default="")
         rows = _rows(body, "answer") if "data" in body else []
         if rows:
@@ -281,14 +281,14 @@ def _order_outcome(answer: httpx.Response, now: int) -> Outcome:
     return codes.write_outcome(code, words, now)
 
 
-def _read(answer: httpx.Response) -> Mapping[str, Any]:
+def _read(answer: httpx.Response, place: str) -> Mapping[str, Any]:
     """The JSON object in an answer, whatever its HTTP status: OKX puts its codes into the body."""
     try:
         body = msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise UnreadableFrame(f"answer with HTTP status {answer.status_code} is not JSON") from error
+        raise UnreadableFrame(f"{place}: answer with HTTP status {answer.status_code} is not JSON") from error
     if not isinstance(body, dict):
-        raise UnreadableFrame("answer: not a JSON object")
+        raise UnreadableFrame(f"{place}: not a JSON object")
     return body
 
 
