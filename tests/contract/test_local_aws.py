@@ -48,6 +48,8 @@ async def test_a_failed_transaction_undoes_nothing_of_others(tmp_path: Path) -> 
     """Law: what one worker has written stays, whatever conditions of others' transactions fail meanwhile."""
     async with open_local_aws(tmp_path) as aws:
         table = DynamoTable(aws, schema.TRADING, random.Random(1))
+        # a table of some size, which moto as it comes copies for each transaction
+        await table.put_all([Row(pk="others", sk=f"{number:04d}", doc="{}") for number in range(1_000)])
         await table.write(Put(Row(pk="contended", sk="row", doc="{}")))
 
         async def write_own(rival: int) -> None:
