@@ -16,6 +16,8 @@ from spider_common.domain.orders import OrderFact, OrderStatus, OrderType
 from spider_common.domain.reasons import Reason
 from spider_common.schema import Key
 from spider_common.secret import Credentials
+from spider_common.stores.memory_queue import MemoryQueue
+from spider_common.stores.queue import Outgoing, SendFailed
 from spider_common.stores.table import Change, Page, Row, Table
 from spider_common.venues.outcomes import (
     Accepted,
@@ -220,3 +222,19 @@ class TroubledTable:
 
     async def put_all(self, rows: Sequence[Row]) -> None:
         await self._table.put_all(rows)
+
+
+class FailingQueue:
+    """A queue that is away for some sends, having taken the first messages of each."""
+
+    def __init__(self, queue: MemoryQueue, times: int, taken: int) -> None:
+        self._queue, self._times, self._taken = queue, times, taken
+
+    async def send(self, messages: Sequence[Outgoing]) -> None:
+        if not self._times:
+            return await self._queue.send(messages)
+        self._times -= 1
+        await self._queue.send(messages[: self._taken])
+        if len(messages) > self._taken:
+            raise SendFailed(messages[self._taken :], "no answer")
+        return None

@@ -94,6 +94,7 @@ class AccountSession:
         """One socket until it is over; if it asked for a replacement, until that one is over."""
         ended = Failed("replaced", fatal=False)
         successor: Failed | None = None
+        rotating = False
         async with trio.open_nursery() as nursery:
             mine = trio.CancelScope()
 
@@ -102,7 +103,10 @@ class AccountSession:
                 successor = await self._converse(swept, mine)
 
             def on_rotate() -> None:
-                nursery.start_soon(replace, name=f"ingest.session[{self._account.account}]")
+                nonlocal rotating
+                if not rotating:  # a notice may be repeated; one replacement is enough
+                    rotating = True
+                    nursery.start_soon(replace, name=f"ingest.session[{self._account.account}]")
 
             with mine:
                 ended = await self._talk(swept, predecessor, on_rotate)
