@@ -4,7 +4,7 @@ A field ``aws_region`` is the variable ``SPIDER_AWS_REGION``. Times in settings 
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 
@@ -43,7 +43,7 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     local_address: str = ""
     heartbeat: str = ""
     drain_ms: Positive = 20_000
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,17 +93,16 @@ def read(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
         for name, value in sorted(environment.items())
         if name.startswith(PREFIX)
     }
-    known = {field.name for field in msgspec.structs.fields(kind)}
-    for name in written:
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for name, value in written.items():
+        variable = PREFIX + name.upper()
         if name not in known:
             raise BadSetting(
-                f"{PREFIX}{name.upper()}: {kind.__name__} has no such setting; "
+                f"{variable}: {kind.__name__} has no such setting; "
                 f"it has {', '.join(PREFIX + each.upper() for each in sorted(known))}"
             )
-    try:
-        settings = msgspec.convert(written, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadSetting(
-            f"settings of {kind.__name__}: {error} (a field x is the variable SPIDER_X)"
-        ) from error
-    return settings
+        try:
+            msgspec.convert(value, known[name], strict=False)
+        except msgspec.ValidationError as error:
+            raise BadSetting(f"{variable}: {error}") from error
+    return msgspec.convert(written, kind, strict=False)

@@ -102,9 +102,10 @@ class Submitter:
                 await trio.sleep(WRITE_AGAIN_S)
 
     async def _with_time(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
-        """The row with a lease that has at least half of its time left."""
-        now = self._clock.now()
-        if stored.value.lease.ends - now >= self._timing.lease // 2:
+        """The row with a lease that has more than half of its time left, and room for a request."""
+        lease, now = stored.value.lease, self._clock.now()
+        roomy = journal.request_expiry(lease, now, self._timing) is not None
+        if roomy and lease.ends - now > self._timing.lease // 2:
             return stored
         return await record(self._trading, stored, journal.renew(stored.value, now, self._timing))
 

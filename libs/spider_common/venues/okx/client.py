@@ -11,10 +11,11 @@ import msgspec
 
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId, VenueOrderId
+from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact, PositionSide
+from spider_common.domain.reasons import Reason
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.budget import Budgets, Limit
@@ -27,6 +28,7 @@ from spider_common.venues.outcomes import (
     NotFound,
     Outcome,
     RateLimited,
+    Refused,
     Unknown,
     UnreadableFrame,
     Unsent,
@@ -82,6 +84,11 @@ class OkxClient:
         )
 
     async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
+        if credentials.passphrase is None:
+            return Refused(Reason.NO_CREDENTIALS)
+        instrument = self.known_instruments.get(Venue.OKX, intent.symbol)
+        if instrument is None or intent.size < instrument.minimum or intent.size % instrument.lot:
+            return Refused(Reason.INSTRUMENT_CHANGED)  # since the order was planned
         order = self._codec.order_request(
             intent.symbol,
             side=intent.side,
@@ -100,7 +107,7 @@ class OkxClient:
             )
         except _NEVER_SENT as error:
             return Unsent(_words(error))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return Unknown(_words(error))
         outcome = _order_outcome(answer, self._clock.now())
         if isinstance(outcome, RateLimited):
@@ -140,6 +147,13 @@ class OkxClient:
         executions = self._executions(fills, account)
         for fact in self._orders(open_rows, account):
             facts.setdefault(fact.venue_order_id, fact)
+        # History goes by the time an order was made. One made before `begin` and ended since is in neither
+        # listing, but if it was filled its fills, which go by their own time, name it.
+        for execution in executions:
+            if execution.venue_order_id not in facts:
+                named = {"instId": execution.symbol, "ordId": execution.venue_order_id}
+                for row in await self._query(credentials, "trade/order", named, account=account):
+                    facts[execution.venue_order_id] = self._order(row, "data[0]", account)
         balance = await self._query(credentials, "account/balance", {}, account=account)
         return Told(
             facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
@@ -216,6 +230,8 @@ class OkxClient:
         """
         await self._budgets.acquire(((path, account), QUERIES))
         section = "public" if credentials is None else "private"
+        if credentials is not None and credentials.passphrase is None:
+            raise VenueError(f"{path}: OKX keys have a passphrase; add it to the account's secret")
         question = VenueRequest((section,), "GET", path, asked)
         request = self._codec.sign(credentials or _NOBODY, question)
         try:
@@ -225,9 +241,9 @@ class OkxClient:
                 headers=request.headers,
                 extensions={"deadline": ANSWER_WITHIN_S},
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise VenueError(f"{path}: {_words(error)}") from error
-        body = _read(answer)
+        body = _read(answer, path)
         code = parse.text(body, "code", path)
         if code != "0":
             raise _CodeError(path, code, parse.text(body, "msg", path, default=""))
@@ -252,7 +268,7 @@ def _position(intent: Intent) -> dict[str, str | bool]:
 def _order_outcome(answer: httpx.Response, now: int) -> Outcome:
     """What an answer to an order request says. Whatever cannot be read is unknown, not refused."""
     try:
-        body = _read(answer)
+        body = _read(answer, "answer")
         code, words = parse.text(body, "code", "answer"), parse.text(body, "msg", "answer", default="")
         rows = _rows(body, "answer") if "data" in body else []
         if rows:
@@ -265,14 +281,14 @@ def _order_outcome(answer: httpx.Response, now: int) -> Outcome:
     return codes.write_outcome(code, words, now)
 
 
-def _read(answer: httpx.Response) -> Mapping[str, Any]:
+def _read(answer: httpx.Response, place: str) -> Mapping[str, Any]:
     """The JSON object in an answer, whatever its HTTP status: OKX puts its codes into the body."""
     try:
         body = msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableFrame(f"answer with HTTP status {answer.status_code} is not JSON") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise UnreadableFrame(f"{place}: answer with HTTP status {answer.status_code} is not JSON") from error
     if not isinstance(body, dict):
-        raise UnreadableFrame("answer: not a JSON object")
+        raise UnreadableFrame(f"{place}: not a JSON object")
     return body
 
 
@@ -283,5 +299,5 @@ def _rows(body: Mapping[str, Any], place: str) -> list[parse.Row]:
     return rows
 
 
-def _words(error: httpx.TransportError) -> str:
+def _words(error: httpx.RequestError) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
