@@ -11,9 +11,9 @@ import trio
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact, OrderStatus, OrderType
 from spider_common.domain.reasons import Reason
+from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.schema import Key
 from spider_common.secret import Credentials
 from spider_common.stores.memory_queue import MemoryQueue
@@ -99,20 +99,20 @@ class ScriptedVenue:
     def session(self, credentials: Credentials, account: AccountId) -> NoReturn:
         raise NotImplementedError("this venue has no sockets")
 
-    async def ready_to_place(self, intent: Intent) -> None:
+    async def ready_to_place(self, order: OrderRequest) -> None:
         await trio.sleep(max(self.busy_until - self._clock.now(), 0) / NS_PER_S)
 
-    async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
-        account, order, now = intent.account.account, intent.client_order_id, self._clock.now()
-        self.requests.append(Request(order, account, now, expires))
-        self._timeline.append(f"request {order}")
+    async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
+        account, name, now = order.account.account, order.client_order_id, self._clock.now()
+        self.requests.append(Request(name, account, now, expires))
+        self._timeline.append(f"request {name}")
         await trio.lowlevel.checkpoint()
         replies = self._replies[account]
         match replies.popleft() if replies else Reply.ACCEPT:
             case Reply.ACCEPT:
-                return Accepted(self.accept(intent))
+                return Accepted(self.accept(order))
             case Reply.LOSE_REPLY:
-                self.accept(intent)
+                self.accept(order)
                 return Unknown("the connection broke")
             case Reply.LOSE_REQUEST:
                 return Unknown("the connection broke")
@@ -125,24 +125,24 @@ class ScriptedVenue:
             case Reply.REFUSE:
                 return Refused(Reason.INSTRUMENT_CHANGED)
 
-    def accept(self, intent: Intent) -> VenueOrderId:
+    def accept(self, order: OrderRequest) -> VenueOrderId:
         """Takes an order. As at the venues, an id that was used before does not keep a second one out."""
-        order = intent.client_order_id
-        if order in self.orders:
-            self.doubled.append(order)
+        name = order.client_order_id
+        if name in self.orders:
+            self.doubled.append(name)
         number = VenueOrderId(f"v{len(self.orders) + len(self.doubled) + 1}")
-        self.orders[order] = OrderFact(
+        self.orders[name] = OrderFact(
             venue=Venue.OKX,
-            account=intent.account.account,
-            symbol=intent.symbol,
+            account=order.account.account,
+            symbol=order.symbol,
             venue_order_id=number,
-            client_order_id=order,
-            side=intent.side,
-            position_side=intent.position_side,
-            reduce_only=intent.reduce_only,
+            client_order_id=name,
+            side=order.side,
+            position_side=order.position_side,
+            reduce_only=order.reduce_only,
             order_type=OrderType.MARKET,
             status=OrderStatus.LIVE,
-            quantity=intent.quantity,
+            quantity=self.known_instruments.get(Venue.OKX, order.symbol).to_base(order.size),
             cum_filled=Decimal(0),
             price=None,
             average_price=None,
@@ -151,14 +151,14 @@ class ScriptedVenue:
         )
         return number
 
-    async def find(self, credentials: Credentials, intent: Intent) -> Lookup:
-        order, now = intent.client_order_id, self._clock.now()
-        self.questions.append(order)
+    async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
+        name, now = order.client_order_id, self._clock.now()
+        self.questions.append(name)
         await trio.lowlevel.checkpoint()
         if self.deaf:
             return Unknown("no answer")
-        if order in self.orders and self.hidden_until.get(order, 0) <= now:
-            return Found(self.orders[order])
+        if name in self.orders and self.hidden_until.get(name, 0) <= now:
+            return Found(self.orders[name])
         return NotFound()
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:

@@ -14,9 +14,11 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.products import Account
 from spider_common.network import Network
 from spider_common.secret import Credentials
+from spider_common.venues.outcomes import VenueError
 from spider_common.venues.socket import SocketClosed, VenueSocket, open_socket
 from spider_common.venues.venue import (
     Failed,
+    KeepAlive,
     Ready,
     Rotate,
     Send,
@@ -120,8 +122,12 @@ class AccountSession:
         catch_up = _CatchUp(self._publisher)
         why = ""
         try:
+            url = await self._client.socket_url(self._credentials)
+        except VenueError as error:
+            return Failed(str(error), fatal=False)
+        try:
             async with (
-                open_socket(self._network, self._client.socket_url, tls=self._tls) as socket,
+                open_socket(self._network, url, tls=self._tls) as socket,
                 trio.open_nursery() as sweeps,
             ):
                 events = protocol.opened(self._clock.now())
@@ -144,6 +150,8 @@ class AccountSession:
                             case Unreadable():
                                 self._keep(event)
                                 sweeps.start_soon(swept, name=f"ingest.sweep[{self._account.account}]")
+                            case KeepAlive():
+                                sweeps.start_soon(self._keep_alive, url)
                             case Send(text=text):
                                 await socket.send(text)
                             case Told():
@@ -160,6 +168,13 @@ class AccountSession:
             frame = await socket.receive()
             return protocol.received(frame, self._clock.now())
         return protocol.tick(self._clock.now())
+
+    async def _keep_alive(self, url: str) -> None:
+        """Extends the key in a socket's address. If that fails the venue will end the session."""
+        try:
+            await self._client.keep_alive(self._credentials, url)
+        except VenueError as error:
+            self._log.warning("session.not_kept_alive", error=str(error))
 
     def _keep(self, event: Unreadable) -> None:
         """Keeps a frame that we cannot parse, whole, in the log. What it told, the sweep finds."""

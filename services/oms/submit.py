@@ -144,7 +144,7 @@ class Submitter:
         """Sends a planned order until something is known, or the lease has no time left for a request."""
         client = self._venues[intent.account.venue]
         while True:
-            await client.ready_to_place(intent)
+            await client.ready_to_place(intent.request)
             now = self._clock.now()
             product = self._reference.product(intent.product)
             if product is None or not self._may_go(product, row, intent, now):
@@ -152,7 +152,7 @@ class Submitter:
             expires = journal.request_expiry(row.lease, now, self._timing)
             if expires is None:
                 return intent
-            outcome = await client.place(credentials, intent, expires=expires)
+            outcome = await client.place(credentials, intent.request, expires=expires)
             intent = msgspec.structs.replace(
                 intent, requests=intent.requests + 1, ts_sent=now, ts_answered=self._clock.now()
             )
@@ -175,7 +175,7 @@ class Submitter:
     async def _ask(self, intent: Intent, credentials: Credentials) -> Intent:
         """Asks the venue for an order in doubt."""
         asked = self._clock.now()
-        match await self._venues[intent.account.venue].find(credentials, intent):
+        match await self._venues[intent.account.venue].find(credentials, intent.ref):
             case Found(fact=fact):
                 return journal.accept(intent, fact.venue_order_id)
             case NotFound():

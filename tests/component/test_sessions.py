@@ -126,7 +126,7 @@ async def open_desk(
         if wrong_key:
             credentials = Credentials(credentials.key, credentials.secret, Secret("wrong"))
         if nobody_there:
-            client.socket_url = "ws://nobody.test:1/ws/v5/private"
+            client._socket_url = "ws://nobody.test:1/ws/v5/private"
         yield Desk(world, client, seeded.product, credentials, rng or random.Random(3))
 
 

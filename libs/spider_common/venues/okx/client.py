@@ -13,9 +13,9 @@ from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact, PositionSide
 from spider_common.domain.reasons import Reason
+from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.budget import Budgets, Limit
@@ -63,7 +63,7 @@ class OkxClient:
         self, *, http: httpx.AsyncClient, codec: Codec, budgets: Budgets, clock: Clock, socket_url: str
     ) -> None:
         self._http, self._codec, self._budgets, self._clock = http, codec, budgets, clock
-        self.socket_url = socket_url
+        self._socket_url = socket_url
         self.known_instruments = InstrumentList(())
 
     async def instruments(self) -> Sequence[Instrument]:
@@ -74,29 +74,35 @@ class OkxClient:
         self.known_instruments = InstrumentList(found)
         return found
 
+    async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
+        return self._socket_url
+
+    async def keep_alive(self, credentials: Credentials, url: str) -> None:
+        """Nothing to do: a login lasts as long as its socket."""
+
     def session(self, credentials: Credentials, account: AccountId) -> OkxSession:
         return OkxSession(credentials, account, self.known_instruments)
 
-    async def ready_to_place(self, intent: Intent) -> None:
-        account = intent.account.account
+    async def ready_to_place(self, order: OrderRequest) -> None:
+        account = order.account.account
         await self._budgets.acquire(
-            (("order", account, intent.symbol), ORDERS), (("account", account), ACCOUNT)
+            (("order", account, order.symbol), ORDERS), (("account", account), ACCOUNT)
         )
 
-    async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
+    async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         if credentials.passphrase is None:
             return Refused(Reason.NO_CREDENTIALS)
-        instrument = self.known_instruments.get(Venue.OKX, intent.symbol)
-        if instrument is None or intent.size < instrument.minimum or intent.size % instrument.lot:
+        instrument = self.known_instruments.get(Venue.OKX, order.symbol)
+        if instrument is None or order.size < instrument.minimum or order.size % instrument.lot:
             return Refused(Reason.INSTRUMENT_CHANGED)  # since the order was planned
-        order = self._codec.order_request(
-            intent.symbol,
-            side=intent.side,
-            size=intent.size,
-            client_order_id=intent.client_order_id,
-            params=_position(intent),
+        asked = self._codec.order_request(
+            order.symbol,
+            side=order.side,
+            size=order.size,
+            client_order_id=order.client_order_id,
+            params=_position(order),
         )
-        request = self._codec.sign(credentials, order, headers={"expTime": str(expires // NS_PER_MS)})
+        request = self._codec.sign(credentials, asked, headers={"expTime": str(expires // NS_PER_MS)})
         try:
             answer = await self._http.request(
                 request.method,
@@ -111,13 +117,13 @@ class OkxClient:
             return Unknown(_words(error))
         outcome = _order_outcome(answer, self._clock.now())
         if isinstance(outcome, RateLimited):
-            account = intent.account.account
-            self._budgets.back_off(("order", account, intent.symbol), ORDERS, outcome.until)
+            account = order.account.account
+            self._budgets.back_off(("order", account, order.symbol), ORDERS, outcome.until)
         return outcome
 
-    async def find(self, credentials: Credentials, intent: Intent) -> Lookup:
-        account = intent.account.account
-        named = {"instId": intent.symbol, "clOrdId": intent.client_order_id}
+    async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
+        account = order.account.account
+        named = {"instId": order.symbol, "clOrdId": order.client_order_id}
         try:
             rows = await self._query(credentials, "trade/order", named, account=account)
         except _CodeError as error:
@@ -128,8 +134,8 @@ class OkxClient:
             return Unknown(str(error))
         try:
             if not rows:
-                history = await self._history(credentials, account, intent.symbol)
-                rows = [row for row in history if row.get("clOrdId") == intent.client_order_id]
+                history = await self._history(credentials, account, order.symbol)
+                rows = [row for row in history if row.get("clOrdId") == order.client_order_id]
             if not rows:
                 return NotFound()
             return Found(self._order(rows[0], "data[0]", account))
@@ -258,11 +264,11 @@ class _CodeError(VenueError):
         super().__init__(f"{path}: {code} {words}")
 
 
-def _position(intent: Intent) -> dict[str, str | bool]:
+def _position(order: OrderRequest) -> dict[str, str | bool]:
     """Which position an order works on. In hedge mode its side says so, and reduceOnly does not apply."""
-    if intent.position_side is not PositionSide.NET:
-        return {"tdMode": "cross", "posSide": intent.position_side.value}
-    return {"tdMode": "cross", "reduceOnly": True} if intent.reduce_only else {"tdMode": "cross"}
+    if order.position_side is not PositionSide.NET:
+        return {"tdMode": "cross", "posSide": order.position_side.value}
+    return {"tdMode": "cross", "reduceOnly": True} if order.reduce_only else {"tdMode": "cross"}
 
 
 def _order_outcome(answer: httpx.Response, now: int) -> Outcome:
