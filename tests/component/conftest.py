@@ -28,7 +28,7 @@ def venue_clock():
 
 @pytest.fixture
 async def simulator(nursery, network, venue_clock):
-    rng = random.Random(7)  # noqa: S311 connection ids, nothing secret
+    rng = random.Random(7)
     serve = partial(serve_simulator, SimulatorConfig(), network=network, clock=venue_clock, rng=rng)
     return await nursery.start(serve)
 

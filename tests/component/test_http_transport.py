@@ -319,7 +319,7 @@ async def test_each_step_has_its_timeout(step, autojump_clock):
     )  # a backlog nobody accepts from: connects, then silence
 
     class Unreachable(MemoryNetwork):
-        async def connect(self, host, port, *, tls=None):  # noqa: ARG002 the port has them
+        async def connect(self, host, port, *, tls=None):
             await trio.sleep_forever()
 
     transport = TrioTransport(
