@@ -2,10 +2,11 @@
 
 from decimal import Decimal
 
+import msgspec
 import trio
 from trio.testing import MockClock
 
-from services.ingest.publish import Publisher
+from services.ingest.publish import EQUITY_EVERY_NS, Publisher
 from spider_common import schema
 from spider_common.clock import TrioClock
 from spider_common.domain.identifiers import AccountId, ClientOrderId, ProductId, Venue
@@ -94,15 +95,37 @@ async def test_an_amend_there_and_back_is_three_messages(autojump_clock: MockClo
 
 
 async def test_only_orders_of_our_form_are_followers(autojump_clock: MockClock) -> None:
-    """What a client places by hand is no news for the order service; what we placed is, fact and fill."""
+    """What a client places by hand is no news; what we placed is, a fill together with its fact."""
     desk = Desk()
-    for client_order_id, count in ((None, 0), (ClientOrderId("by-hand"), 0), (OURS, 2)):
+    for client_order_id, count in ((None, 0), (ClientOrderId("by-hand"), 0), (OURS, 1)):
         news = Told(
-            facts=(fact(client_order_id=client_order_id),),
+            facts=(fact(client_order_id=client_order_id, status=OrderStatus.FILLED),),
             executions=(execution(client_order_id=client_order_id),),
         )
         assert await desk.publisher.publish(news) == count
-    assert all(isinstance(each, FollowerUpdate) for each in await desk.messages())
+    assert await desk.messages() == [
+        FollowerUpdate(
+            venue=Venue.OKX, account=LEADER.account, fact=news.facts[0], execution=news.executions[0]
+        )
+    ]
+
+
+async def test_a_live_order_is_no_news(autojump_clock: MockClock) -> None:
+    """That it is live, its placing has told; a fill that comes without its fact goes alone."""
+    desk = Desk()
+    live = fact(client_order_id=OURS, status=OrderStatus.LIVE)
+    assert await desk.publisher.publish(Told(facts=(live,))) == 0
+    alone = execution(client_order_id=OURS)
+    assert await desk.publisher.publish(Told(executions=(alone,))) == 1
+
+
+async def test_equities_are_told_now_and_then(autojump_clock: MockClock) -> None:
+    """An account's worth goes to the queue at most once in EQUITY_EVERY_NS."""
+    desk = Desk()
+    first = Equity(account=LEADER.account, equity=Decimal(5), currency="USD", ts_venue=1)
+    for ts_venue, count in ((1, 1), (2, 0), (EQUITY_EVERY_NS, 0), (EQUITY_EVERY_NS + 1, 1)):
+        told = Told(equities=(msgspec.structs.replace(first, ts_venue=ts_venue),))
+        assert await desk.publisher.publish(told) == count
 
 
 async def test_equities_are_told(autojump_clock: MockClock) -> None:
