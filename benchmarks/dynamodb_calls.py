@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import aiobotocore.session
 import boto3
@@ -16,7 +17,7 @@ from spider_common.sdk.aws import open_aws
 
 _KEYS = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 _REGION = "eu-west-1"
-_PUT = {
+_PUT: dict[str, Any] = {
     "TableName": "Trading",
     "Item": {
         "pk": {"S": "event#" + "a" * 32},

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import zlib
+from contextlib import suppress
 from typing import cast
 
 import httptools
@@ -57,8 +58,8 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        from uvloop import run
-    except ImportError:  # it comes with no dependency group, and only makes the peer lighter
-        from asyncio import run
-    run(main())
+    with suppress(ImportError):  # it comes with no dependency group, and only makes the peer lighter
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(main())

@@ -20,7 +20,7 @@ class Call(NamedTuple):
     connection: int  # counts the accepted connections from 1
 
 
-class Close(Exception):  # noqa: N818 an instruction to the peer, not an error
+class Close(Exception):
     """Raised by an answer function: close the connection after sending `data`."""
 
     def __init__(self, data: bytes = b"") -> None:

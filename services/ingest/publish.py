@@ -7,9 +7,10 @@ from typing import Final
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from spider_common.clock import Clock
+from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import is_client_order_id
 from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.orders import OrderStatus
 from spider_common.domain.products import Account, Product
 from spider_common.messages import (
     EquityUpdate,
@@ -25,6 +26,8 @@ from spider_common.venues.venue import Told
 
 _REMEMBERED: Final = 20_000
 """Messages of one account not sent twice by this task: some hours of a busy leader, 2 MB."""
+EQUITY_EVERY_NS: Final = 10 * NS_PER_S
+"""An account's worth changes with each fill; sizing wants it fresh by minutes, and each sweep tells it."""
 _AGAIN_S: Final = 0.5
 
 
@@ -45,6 +48,7 @@ class Publisher:
     ) -> None:
         self._account, self._queue, self._clock, self._log = account, queue, clock, log
         self._products = products
+        self._equity_told = 0  # ts_venue of the last equity published, Unix ns
         self._sent: OrderedDict[str, None] = OrderedDict()
         self._order = trio.Lock()  # socket and sweep publish side by side; a message is sent by one of them
 
@@ -87,13 +91,28 @@ class Publisher:
                             ts_published=now,
                         )
                     )
-            if is_client_order_id(fact.client_order_id):
-                yield FollowerUpdate(venue=account.venue, account=account.account, fact=fact)
-        for execution in told.executions:
-            if is_client_order_id(execution.client_order_id):
-                yield FollowerUpdate(venue=account.venue, account=account.account, execution=execution)
+        yield from self._follower_updates(told)
         for equity in told.equities:
-            yield EquityUpdate(venue=account.venue, equity=equity)
+            if equity.ts_venue - self._equity_told >= EQUITY_EVERY_NS:
+                self._equity_told = equity.ts_venue
+                yield EquityUpdate(venue=account.venue, equity=equity)
+
+    def _follower_updates(self, told: Told) -> Iterable[Message]:
+        """Fills and ends of our own orders; a fill goes with the fact that it made true.
+
+        That an order is live, its placing has told. Orders that a client places by hand are not ours.
+        """
+        venue, account = self._account.venue, self._account.account
+        fills = [each for each in told.executions if is_client_order_id(each.client_order_id)]
+        for fact in told.facts:
+            if not is_client_order_id(fact.client_order_id) or fact.status is OrderStatus.LIVE:
+                continue
+            own = next((each for each in fills if each.venue_order_id == fact.venue_order_id), None)
+            if own is not None:
+                fills.remove(own)
+            yield FollowerUpdate(venue=venue, account=account, fact=fact, execution=own)
+        for fill in fills:
+            yield FollowerUpdate(venue=venue, account=account, execution=fill)
 
     def _remember(self, outgoing: list[Outgoing]) -> None:
         for message in outgoing:

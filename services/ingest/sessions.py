@@ -34,6 +34,9 @@ Sweep = Callable[[], Awaitable[None]]
 FATAL_PAUSE_S: Final = 60.0
 """A refused key stays refused until an operator acts; trying rarely keeps the address unbanned."""
 
+HOLD_S: Final = 10.0
+"""How long what a new socket tells may wait for the sweep of what the one before has missed."""
+
 
 class AccountSession:
     """Keeps one account's facts coming."""
@@ -114,6 +117,7 @@ class AccountSession:
     ) -> Failed:
         """One socket's conversation, from opening to its end."""
         protocol = self._client.session(self._credentials, self._account.account)
+        catch_up = _CatchUp(self._publisher)
         why = ""
         try:
             async with (
@@ -132,7 +136,8 @@ class AccountSession:
                                 self._log.info("session.ready")
                                 if predecessor is not None:
                                     predecessor.cancel()
-                                sweeps.start_soon(swept, name=f"ingest.sweep[{self._account.account}]")
+                                name = f"ingest.catch_up[{self._account.account}]"
+                                sweeps.start_soon(catch_up.run, swept, name=name)
                             case Rotate(why=why):
                                 self._log.info("session.rotating", why=why)
                                 on_rotate()
@@ -142,7 +147,7 @@ class AccountSession:
                             case Send(text=text):
                                 await socket.send(text)
                             case Told():
-                                await self._publisher.publish(event)
+                                await catch_up.tell(event)
                     events = await self._next(protocol, socket)
         except* SocketClosed as closed:
             why = str(next(leaves(closed)))
@@ -162,6 +167,44 @@ class AccountSession:
         self._log.error(
             "frame.unreadable", error=str(event.error), frame=event.frame, unreadable=self._unreadable
         )
+
+
+class _CatchUp:
+    """Keeps what a new socket tells behind the sweep of what was missed before it.
+
+    A leader's orders are planned in the order of their coming. One that closes a position, told before
+    the missed one that opened it, would find nothing to close.
+    """
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._done = False
+        # No bound but time: what one account's socket tells within HOLD_S. Not reading it meanwhile would
+        # hold up the heartbeat and the acknowledgements that the sweep itself waits for.
+        self._held: list[Told] = []
+
+    async def tell(self, told: Told) -> None:
+        """Publishes now or, while the sweep is under way, after it."""
+        if self._done:
+            await self._publisher.publish(told)
+        else:
+            self._held.append(told)
+
+    async def run(self, swept: Sweep) -> None:
+        """Sweeps, then lets go what was held: after HOLD_S also before the sweep has succeeded."""
+        caught_up = trio.Event()
+
+        async def sweep() -> None:
+            await swept()
+            caught_up.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sweep, name="ingest.sweep")
+            with trio.move_on_after(HOLD_S):
+                await caught_up.wait()
+            while self._held:
+                await self._publisher.publish(self._held.pop(0))
+            self._done = True
 
 
 def leaves(group: BaseExceptionGroup[Error]) -> Iterator[Error]:

@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("command", choices=["up", "demo"])
     parser.add_argument("--seed", type=int, default=1, help="which session and which keys")
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 140)  # a log is as wide as it needs
     for log in LOGS.glob("*.log"):
         log.unlink()
     work = (

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from services.local.judge import findings
 from services.local.latency import Latency, latencies, percentile
+from services.local.recorded import recorded_session
 from services.local.seed import FOLLOWERS, LEADER, seed
 from services.local.stack import Stack, open_stack
 from services.simulator.checker import Finding, totals
@@ -34,11 +35,16 @@ _LOOK_EVERY_S: Final = 0.25
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """demo.json: counts from the venue's ledger, times from the journal."""
+    """demo.json: counts from the venue's ledger, times from the journal.
+
+    A flip of the leader is copied by two orders (`copies_split` of them), a missed push is made up
+    together with the next (`copies_coalesced`): expected = placed - split + coalesced, when all is well.
+    """
 
     leader_events: int
     copies_expected: int
     copies_placed: int
+    copies_split: int
     copies_coalesced: int
     copies_skipped: int
     lost: int
@@ -49,7 +55,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> int:
     """Plays the session of a seed; returns the exit code."""
     rng = random.Random(chosen)  # noqa: S311 a script of trades, nothing secret
-    steps = leader_session(rng, _swaps(), leader=LEADER)
+    steps = (*recorded_session(LEADER), *leader_session(rng, swaps(), leader=LEADER))
     console.print("Starting AWS (moto), Redis (Valkey), the simulated venue, ingest and order service ...")
     async with open_stack(seed(rng), logs) as stack:
         with Progress(console=console) as progress:
@@ -74,6 +80,7 @@ async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> in
         leader_events=leader_events,
         copies_expected=counts["expected"],
         copies_placed=counts["placed"],
+        copies_split=counts["split"],
         copies_coalesced=counts["coalesced"],
         copies_skipped=counts["skipped"],
         lost=counts["lost"],
@@ -116,7 +123,8 @@ async def journal_rows(stack: Stack) -> list[JournalRow]:
     return [row for event in sorted(events) for row in await stack.trading.event_journal(event)]
 
 
-def _swaps() -> list[Instrument]:
+def swaps() -> list[Instrument]:
+    """What the demo's leader trades."""
     return [each for each in OKX_INSTRUMENTS if each.kind == "swap"]
 
 
@@ -140,7 +148,17 @@ def _copies_table(judged: Sequence[Finding], rows: Sequence[JournalRow]) -> Tabl
             if intent.reason:
                 reasons.setdefault((intent.account.account, intent.symbol), Counter())[intent.reason] += 1
     table = Table("follower", "instrument", title="Copies, judged by the venue's ledger")
-    for name in ("expected", "copied", "coalesced", "skipped", "lost", "doubled", "target", "actual"):
+    for name in (
+        "expected",
+        "copied",
+        "split",
+        "coalesced",
+        "skipped",
+        "lost",
+        "doubled",
+        "target",
+        "actual",
+    ):
         table.add_column(name, justify="right")
     table.add_column("reasons")
     for each in judged:
@@ -153,6 +171,7 @@ def _copies_table(judged: Sequence[Finding], rows: Sequence[JournalRow]) -> Tabl
             each.symbol,
             str(each.expected),
             str(each.placed),
+            str(each.split),
             str(each.coalesced),
             str(each.skipped),
             f"[{'red' if each.lost else 'green'}]{each.lost}",

@@ -27,6 +27,7 @@ class Process:
         self._command, self._environment = list(command), dict(environment)
         self._child: trio.Process | None = None
         self._meant_to_end = False
+        self._ended = trio.Event()
 
     @property
     def pid(self) -> int:
@@ -47,7 +48,7 @@ class Process:
         Raises:
             ProcessFailed: it ended by itself.
         """
-        self._meant_to_end = False
+        self._meant_to_end, self._ended = False, trio.Event()
         self._child = await trio.lowlevel.open_process(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -65,10 +66,12 @@ class Process:
                 raise ProcessFailed(f"{self.name} ended with exit code {code}; see {self.log}")
         finally:
             await self._end()
+            self._ended.set()
 
-    def kill(self) -> None:
-        """Ends it the hard way, as a crash would: `serve` returns then."""
+    async def kill(self) -> None:
+        """Ends it the hard way, as a crash would; returns when it is gone and `serve` may be called anew."""
         self._signal(signal.SIGKILL)
+        await self._ended.wait()
 
     async def _follow(self, ready: str | None, task_status: trio.TaskStatus[str]) -> None:
         assert self._child is not None

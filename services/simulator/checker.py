@@ -32,11 +32,21 @@ class CopyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def fixed(follower: str, ratio: Decimal) -> "CopyRule":
         return CopyRule(follower=follower, low=ratio, high=ratio)
 
+    @staticmethod
+    def proportional(
+        follower: str, multiplier: Decimal, *, own: tuple[Decimal, Decimal], leaders: tuple[Decimal, Decimal]
+    ) -> "CopyRule":
+        """Equity of the follower over the leader's, times a multiplier; each equity as (least, greatest)."""
+        return CopyRule(
+            follower=follower, low=multiplier * own[0] / leaders[1], high=multiplier * own[1] / leaders[0]
+        )
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one follower's copies in one instrument. Quantities are in base coin.
 
-    `expected` counts the leader's executions that moved the target, `skipped` those that did not move it by
+    `expected` counts the leader's executions that moved the target, `split` the orders that only closed the
+    old side of a flip, whose other order opens the new one; `skipped` those that did not move it by
     a lot (or left less than the venue's minimum to do at the end), `coalesced` the points that an order
     made up together with a later one. `lost` counts the points that no order covered. `duplicated` counts
     orders whose client order id the venue had already accepted, and orders that leave the path. An order
@@ -48,6 +58,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     expected: int
     placed: int
+    split: int
     coalesced: int
     skipped: int
     lost: int
@@ -105,13 +116,13 @@ def _path(rule: CopyRule, instrument: Instrument, moves: Sequence[Decimal]) -> t
     points: list[_Point] = []
     held, last, skipped = ZERO, _Point(ZERO, ZERO), 0
     for move in moves:
-        before, held = held, held + move
+        held += move
         ends = [held * instrument.unit * ratio // step * step for ratio in (rule.low, rule.high)]
         point = _Point(min(ends), max(ends))
         if point == last:
             skipped += 1
             continue
-        if before * held < 0:
+        if last.low * point.low < 0:
             points.append(_Point(ZERO, ZERO, bridge=True))
         points.append(point)
         last = point
@@ -125,7 +136,7 @@ def _judge(
     unit = instrument.unit
     seen: set[str] = set()
     at, reached = -1, ZERO  # the last point covered, and the quantity of the orders that are on the path
-    coalesced = duplicated = 0
+    coalesced = duplicated = split = 0
     repeated = ZERO  # what second acceptances of a client order id executed
     for order in placed:
         if order.client_order_id in seen:
@@ -143,6 +154,7 @@ def _judge(
             duplicated += 1
             continue
         coalesced += _count(points[at + 1 : found])
+        split += points[found].bridge
         at, reached = found, landed
     target = points[-1] if points else _Point(ZERO, ZERO)
     actual = sum((order.filled * order.sign * unit for order in placed), ZERO)
@@ -160,6 +172,7 @@ def _judge(
         symbol=instrument.symbol,
         expected=_count(points),
         placed=len(placed),
+        split=split,
         coalesced=coalesced,
         skipped=skipped,
         lost=lost,
@@ -176,5 +189,5 @@ def _count(points: Sequence[_Point]) -> int:
 
 def totals(findings: Sequence[Finding]) -> Mapping[str, int]:
     """Each count over all findings."""
-    names = ("expected", "placed", "coalesced", "skipped", "lost", "duplicated")
+    names = ("expected", "placed", "split", "coalesced", "skipped", "lost", "duplicated")
     return {name: sum(getattr(finding, name) for finding in findings) for name in names}

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import msgspec
 
 from services.simulator.actions import Action, apply
-from services.simulator.http import Request, Response
 from services.simulator.ledger import to_json
+from services.simulator.request import Request, Response
 from services.simulator.rules import RefusedError
 from services.simulator.venue import Venue
 

@@ -25,23 +25,27 @@ from services.simulator.ledger import (
 )
 from services.simulator.rules import NewOrder, RefusedError, check_numbers, check_order
 from services.simulator.settlement import cost, settle
+from spider_common.clock import NS_PER_MS
 
-_FIRST_ORDER_ID: Final = 1_000_000_000_000_000_000  # nineteen digits, as the venues' own are
-_FIRST_TRADE_ID: Final = 100_000_000
+_SOME_DAY: Final = 1_000_000_000_000_000_000  # Unix ns
 
 
 class Exchange:
-    """Accounts, orders, markets and their ledger."""
+    """Accounts, orders, markets and their ledger.
 
-    def __init__(self, instruments: Sequence[Instrument]) -> None:
+    Order and trade ids count from the time it opens (Unix ns), as venues' own ids grow with time, so that
+    a restarted venue never gives an id twice.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], opened: int = _SOME_DAY) -> None:
         self.ledger = Ledger()
         self.markets = {item.symbol: Market(item, item.price) for item in instruments}
         self.accounts: dict[str, Account] = {}
         self._orders: dict[str, dict[str, Order]] = {}  # account -> order id -> order, oldest first
         self._open: dict[str, dict[str, str]] = {}  # symbol -> order id -> account, oldest first
         self._latest: dict[tuple[str, str], str] = {}  # account, client order id -> its latest order id
-        self._trades = dict.fromkeys(self.markets, _FIRST_TRADE_ID)
-        self._next_order = _FIRST_ORDER_ID
+        self._trades = dict.fromkeys(self.markets, opened // NS_PER_MS)
+        self._next_order = opened
 
     # Accounts
 

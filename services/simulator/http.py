@@ -1,46 +1,17 @@
 """A small HTTP/1.1 server on a Trio listener (RFC 9112, parsed by h11)."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
 import h11
-import msgspec
 import trio
+
+from services.simulator.request import Handle, Request, Response
 
 _MAX_HEADERS: Final = 64 * 1024  # bytes
 _MAX_BODY: Final = 1024 * 1024  # bytes
 _READ: Final = 64 * 1024  # bytes a receive
 _IDLE: Final = 75.0  # seconds a keep-alive connection may stay silent
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A request. `target` is the path and query as sent; header names are lower-case."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def path(self) -> str:
-        return self.target.partition("?")[0]
-
-    @property
-    def query(self) -> str:
-        return self.target.partition("?")[2]
-
-
-class Response(msgspec.Struct, frozen=True):
-    """An answer."""
-
-    body: bytes
-    status: int = 200
-    content_type: str = "application/json"
-
-
-Handle = Callable[[Request], Awaitable[Response | None]]
-"""Answers a request; None closes the connection without an answer."""
 
 
 class _TooLargeError(Exception):

@@ -7,9 +7,10 @@ import msgspec
 import trio
 
 from services.simulator.control import Control
-from services.simulator.http import Handle, Request, Response, serve_http
+from services.simulator.http import serve_http
 from services.simulator.instruments import OKX_INSTRUMENTS, Instrument
 from services.simulator.okx import rest, socket
+from services.simulator.request import Handle, Request, Response
 from services.simulator.venue import Venue
 from services.simulator.websocket import serve_websocket
 from spider_common.clock import Clock

@@ -35,7 +35,7 @@ class Venue:
         self.name = name
         self.instruments = tuple(instruments)
         self.clock = clock
-        self.exchange = Exchange(instruments)
+        self.exchange = Exchange(instruments, clock.now())
         self.faults = Faults()
         self._sessions: dict[str, list[Session]] = {}  # by account, oldest first
         self._published = 0
@@ -91,7 +91,7 @@ class Venue:
         """Forgets everything: accounts, orders, prices, faults; breaks every socket."""
         for account in tuple(self._sessions):
             self.drop_sockets(account)
-        self.exchange = Exchange(self.instruments)
+        self.exchange = Exchange(self.instruments, self.clock.now())
         self.faults.clear()
         self._published = 0
         self._hidden_until.clear()

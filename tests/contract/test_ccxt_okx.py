@@ -23,7 +23,7 @@ CLIENT = Path(__file__).with_name("ccxt_okx_client.py")
 
 @pytest.fixture
 async def simulator(nursery):
-    rng = random.Random(7)  # noqa: S311 connection ids, nothing secret
+    rng = random.Random(7)
     serve = partial(serve_simulator, SimulatorConfig(), network=SystemNetwork(), clock=SystemClock(), rng=rng)
     running = await nursery.start(serve)
     account = OpenAccount(

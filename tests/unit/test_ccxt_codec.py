@@ -63,7 +63,7 @@ def venue(request: pytest.FixtureRequest) -> str:
 
 def _codec(venue: str, **more: Any) -> Codec:
     codec = Codec(venue, Fixed(), **more)
-    codec.set_instruments([INSTRUMENTS[venue]])
+    assert codec.set_instruments([INSTRUMENTS[venue]]) == ()
     return codec
 
 
@@ -191,6 +191,18 @@ def test_what_the_venue_would_not_take_as_it_is_is_refused(venue: str) -> None:
         Codec("kraken", Fixed())
     with pytest.raises(ValueError, match="no request"):
         codec.build(lambda ccxt: ccxt.market("BTC/USDT:USDT"))
+
+
+def test_an_odd_instrument_is_named_and_the_others_are_set(venue: str) -> None:
+    """Law: a row without steps, an empty one or no row at all is told of; the good one trades."""
+    steps = {"lotSz", "tickSz", "volumePlace", "pricePlace", "quantityPrecision", "pricePrecision"}
+    good = INSTRUMENTS[venue]
+    stepless = {name: value for name, value in good.items() if name not in steps}
+    odd: Any = ({}, stepless, "text")
+    codec = Codec(venue, Fixed())
+    unusable = codec.set_instruments([*odd, good])
+    assert [line.split(":")[0] for line in unusable] == [f"instrument row {n}" for n in range(3)]
+    codec.order_request(IDS[venue], side="buy", size=Decimal(1), client_order_id=ORDER_ID)
 
 
 def test_every_url_can_point_elsewhere(venue: str) -> None:

@@ -49,7 +49,7 @@ def timings(draw: st.DrawFn) -> Timing:
 def in_doubt(expires: int = TS, *, since: int = TS, misses: int = 0, why: str = "timeout") -> Intent:
     """An order in doubt."""
     held = Doubt(expires=expires, why=why, since=since, misses=misses)
-    return intent(state=CopyState.IN_DOUBT, doubt=held)
+    return intent(state=CopyState.IN_DOUBT, doubt=held, waited=True)
 
 
 def _held(order: Intent) -> Doubt:
@@ -134,7 +134,7 @@ def test_takeover_doubts_what_may_have_been_sent(state: CopyState) -> None:
         assert (_held(order).since, _held(order).why) == (
             (TS - 7, "timeout") if known else (now, "the owner before stopped")
         )
-        assert msgspec.structs.replace(order, state=before.state, doubt=before.doubt) == before
+        assert msgspec.structs.replace(before, state=order.state, doubt=order.doubt, waited=True) == order
     else:
         assert order == before
 
@@ -171,6 +171,15 @@ def test_misses_count_at_two_moments(timing: Timing, expires: int, asked: list[i
         else:
             assert after == order
         order = after
+
+
+@pytest.mark.parametrize("misses", [0, 1])
+def test_a_miss_at_the_very_moment_does_not_count(misses: int) -> None:
+    """The venue still takes a request at its expiry, by a clock a whole skew behind ours."""
+    moment = TS + TIMING.skew + misses * TIMING.visibility
+
+    assert miss(in_doubt(misses=misses), moment, TIMING) == in_doubt(misses=misses)
+    assert miss(in_doubt(misses=misses), moment + 1, TIMING) != in_doubt(misses=misses)
 
 
 @given(timings(), moments, moments, st.integers(0, 1), moments)
@@ -249,9 +258,9 @@ def test_a_doubt_only_grows(expires: int, since: int, later: int, now: int) -> N
 
 
 def test_held_orders_come_back_planned() -> None:
-    """Holding and releasing changes the state and nothing else."""
-    assert hold(intent()) == intent(state=CopyState.HELD)
-    assert release(hold(intent())) == intent()
+    """Holding and releasing changes the state, and that it has waited stays known."""
+    assert hold(intent()) == intent(state=CopyState.HELD, waited=True)
+    assert release(hold(intent())) == intent(waited=True)
 
 
 def test_only_a_doubt_can_be_missed() -> None:

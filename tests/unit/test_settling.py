@@ -20,6 +20,7 @@ from spider_common.domain.journal import (
     reject,
     release,
     settle,
+    touches_book,
     withdraw,
 )
 from spider_common.domain.orders import CopyState, PositionSide, Side
@@ -93,7 +94,9 @@ class _Orders:
 
     def _becomes(self, before: Intent, after: Intent) -> Intent:
         event, _ = self.orders[before.client_order_id]
-        self.desk.book = settle(self.desk.book, event, before, after)
+        settled = settle(self.desk.book, event, before, after)
+        assert touches_book(after) or settled == self.desk.book
+        self.desk.book = settled
         self.orders[before.client_order_id] = event, after
         return after
 
@@ -118,7 +121,8 @@ def test_planned_is_what_was_not_refused(
     history: list[LeaderOrder], hedge_mode: bool, data: st.DataObject
 ) -> None:
     """Through accepted, refused, denied and doubted orders: what is planned is what was accepted or may
-    still be; the queue has a doubt and then the held, in the order of their planning, each once."""
+    still be; the queue has a doubt and then the held, in the order of their planning, each once.
+    What is said not to touch the book leaves it as it is."""
     desk = Desk(product_of(follower("alice", "0.7", hedge_mode=hedge_mode)))
     orders = _Orders(desk, data)
 

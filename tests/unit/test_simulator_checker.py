@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from services.simulator.accounts import Credentials
@@ -77,6 +77,7 @@ def sent(moves, ratio):
 
 
 @given(moves_lists, ratios)
+@example([D("0.04"), D("-0.05"), D("-0.03")], D("0.33"))  # a flip too small to copy beyond flat
 def test_a_perfect_copier_loses_and_doubles_nothing(moves, ratio):
     """Expected = placed, every other step skipped, target = actual."""
     copies = sent(moves, ratio)
@@ -143,7 +144,8 @@ def test_closing_first_and_opening_then_is_one_flip():
 
 def test_an_equity_proportional_rule_is_judged_within_its_bounds():
     """Inside the bounds is right, outside is not; flat means flat."""
-    rule = CopyRule(follower="follower", low=D("0.09"), high=D("0.11"))
+    rule = CopyRule.proportional("follower", D(2), own=(D(450), D(550)), leaders=(D(10_000), D(10_000)))
+    assert (rule.low, rule.high) == (D("0.09"), D("0.11"))
 
     def verdict(*copies):
         exchange = Exchange(OKX_INSTRUMENTS)

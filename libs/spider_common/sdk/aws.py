@@ -170,14 +170,15 @@ class Aws:
         """
         for member in _idempotency_tokens(fn):
             kwargs.setdefault(member, str(uuid.uuid4()))  # a new one per attempt would allow a second write
-        failed: Exception | None = None
-        with trio.move_on_after(patience.deadline):
-            try:
-                return await _attempt(patience, fn, *args, **kwargs)
-            except (BotoCoreError, ClientError) as error:
-                if not is_transient(error):
-                    raise
-                failed = error
+        end = trio.current_time() + patience.deadline
+        first = min(patience.attempt, patience.deadline)
+        try:
+            return await _attempt(first, fn, *args, **kwargs)
+        except (BotoCoreError, ClientError) as error:
+            if not is_transient(error):
+                raise
+            failed = error
+        with trio.CancelScope(deadline=end):
             return await _attempt_again(failed, patience, fn, *args, **kwargs)
         raise CallTimeoutError(operation=_name(fn), seconds=patience.deadline) from failed
 
@@ -256,7 +257,7 @@ async def serve_credentials(source: RefreshableCredentials, target: Credentials)
             try:
                 target.access_key, target.secret_key, target.token = await _keys(source)
             except BotoCoreError as error:
-                await _log.aerror("aws.credentials.not_refreshed", error=str(error))
+                _log.error("aws.credentials.not_refreshed", error=str(error))
 
 
 def is_transient(error: Exception) -> bool:
@@ -293,10 +294,10 @@ async def _keys(credentials: Credentials) -> tuple[str, str, str | None]:
     return frozen.access_key, frozen.secret_key, frozen.token
 
 
-async def _attempt(patience: Patience, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    with trio.move_on_after(patience.attempt):
+async def _attempt(seconds: float, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with trio.CancelScope(deadline=trio.current_time() + seconds):
         return await greenback.with_portal_run_sync(fn, *args, **kwargs)
-    raise CallTimeoutError(operation=_name(fn), seconds=patience.attempt)
+    raise CallTimeoutError(operation=_name(fn), seconds=seconds)
 
 
 async def _attempt_again(
@@ -314,7 +315,7 @@ async def _attempt_again(
         with attempt:
             if attempt.num == 1:
                 raise failed
-            return await _attempt(patience, fn, *args, **kwargs)
+            return await _attempt(patience.attempt, fn, *args, **kwargs)
     raise AssertionError("stamina ends with an answer or an error")
 
 

@@ -20,6 +20,7 @@ from spider_common.secret import Credentials
 
 T = TypeVar("T")
 
+_ODD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # ccxt at an odd row
 _MARKS: Final = frozenset({"X-CHANNEL-API-CODE", "X-SOURCE-KEY"})  # tell the venue of a broker: not ours
 
 
@@ -144,16 +145,30 @@ class Codec:
         kind = type(venue, (_Offline, _venue_class(venue)), {})
         self._ccxt: Any = kind({"enableRateLimit": False, "options": dict(self._venue.options)})
         self._ccxt.number = Decimal
+        self._error: type[Exception] = sys.modules["ccxt.base.errors"].BaseError
         if base_url is not None:
             self._ccxt.urls["api"] = _moved(self._ccxt.urls["api"], self._ccxt.hostname, base_url)
         self._symbols: dict[str, str] = {}
 
-    def set_instruments(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def set_instruments(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """Take the venue's own list of linear swaps, as its REST endpoint gives it (the `data` array).
 
-        Raises:
-            ValueError: a row is not one that ccxt understands.
+        Returns:
+            For each row that cannot be traded by, where it is and why. The others are set all the same.
         """
+        markets, unusable = [], []
+        for number, row in enumerate(rows):
+            try:
+                market = self._market(row)
+            except (*_ODD, self._error) as error:
+                unusable.append(f"instrument row {number}: {type(error).__name__}: {error}: {row!r:.200}")
+            else:
+                markets.append(market)
+        self._ccxt.set_markets(markets)
+        self._symbols = {market["id"]: market["symbol"] for market in markets}
+        return tuple(unusable)
+
+    def _market(self, row: Mapping[str, Any]) -> dict[str, Any]:
         section, path = self._venue.markets
 
         def answer(request: VenueRequest) -> dict[str, Any]:
@@ -162,15 +177,19 @@ class Codec:
                 section,
                 path,
             ) and asked == self._venue.markets_filter
-            return {"code": "0", "data": [dict(row) for row in rows] if matches else []}
+            return {"code": "0", "data": [dict(row)] if matches else []}
 
         self._ccxt.answer = answer
         try:
             markets = self._ccxt.fetch_markets()
         finally:
             self._ccxt.answer = None
-        self._ccxt.set_markets(markets)
-        self._symbols = {market["id"]: market["symbol"] for market in markets}
+        if len(markets) != 1:
+            raise ValueError("ccxt makes no market of it")
+        market: dict[str, Any] = markets[0]
+        if None in (market["precision"]["amount"], market["precision"]["price"]):
+            raise ValueError("it has no step of size or price")
+        return market
 
     def order_request(
         self,

@@ -72,7 +72,10 @@ class TrioTransport(httpx.AsyncBaseTransport):
 
 
 def client(transport: TrioTransport, *, base_url: str = "") -> httpx.AsyncClient:
-    """An httpx client on `transport` that reads nothing from the environment (no proxies, no .netrc)."""
+    """An httpx client on `transport` that reads nothing from the environment (no proxies, no .netrc).
+
+    Closing the client closes the transport: clients that share one are closed together.
+    """
     return httpx.AsyncClient(transport=transport, base_url=base_url, trust_env=False)
 
 
@@ -81,7 +84,7 @@ def _origin(url: httpx.URL) -> Origin:
     default = _PORTS.get(scheme)
     if default is None:
         raise httpx.UnsupportedProtocol(f"cannot send to {scheme!r} URLs; use http or https")
-    return Origin(scheme, url.host, url.port or default)
+    return Origin(scheme, url.raw_host.decode(), url.port or default)
 
 
 def _wire_request(request: httpx.Request) -> Request:

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from services.simulator.accounts import Account
-from services.simulator.http import Request
 from services.simulator.okx.codes import OkxError
+from services.simulator.request import Request
 from spider_common.clock import NS_PER_S
 
 _WINDOW: Final = 30 * NS_PER_S  # how far a timestamp may be from the venue's clock

@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from services.simulator.accounts import Account
-from services.simulator.http import Request
 from services.simulator.ledger import Order
 from services.simulator.okx.codes import OkxError
 from services.simulator.okx.limits import RateLimits
 from services.simulator.okx.shapes import Fields
+from services.simulator.request import Request
 from services.simulator.venue import Venue
 
 Body = TypeVar("Body", bound=msgspec.Struct)

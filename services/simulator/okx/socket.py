@@ -271,6 +271,8 @@ class _Session:
         self._put(msgspec.json.encode(body).decode())
 
     def _put(self, text: str) -> None:
+        if self.scope.cancel_called:
+            return  # it is closing
         self._touch()
         try:
             self._outbox.send_nowait(text)

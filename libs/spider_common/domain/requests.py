@@ -1,0 +1,100 @@
+"""What may be asked of a venue about an order, in one form for all of them."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from spider_common.domain.identifiers import ClientOrderId, Venue, VenueOrderId
+from spider_common.domain.orders import OrderType, PositionSide, Side
+from spider_common.domain.products import Account
+
+
+class MarginMode(StrEnum):
+    CROSS = "cross"
+    ISOLATED = "isolated"
+
+
+class TriggerKind(StrEnum):
+    """What a conditional order is for; a stop loss and a take profit reduce what is held."""
+
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    ENTRY = "entry"
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The order waits at the venue until the last price reaches `price`."""
+
+    kind: TriggerKind
+    price: Decimal
+
+
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An order to be placed.
+
+    Attributes:
+        size: in the venue's unit (contracts on OKX swaps, base coin elsewhere), a multiple of the lot.
+        price: of limit, post-only, ioc and fok orders; None for market orders.
+        trigger: None for an order that works at once.
+    """
+
+    client_order_id: ClientOrderId
+    account: Account
+    symbol: str
+    side: Side
+    position_side: PositionSide
+    reduce_only: bool
+    order_type: OrderType
+    size: Decimal
+    price: Decimal | None = None
+    margin_mode: MarginMode = MarginMode.CROSS
+    trigger: Trigger | None = None
+
+
+class OrderRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An order of ours at its venue: by its client order id, and by the venue's own where that is known."""
+
+    account: Account
+    symbol: str
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId | None = None
+
+
+class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change of an open order: what it is to be afterwards.
+
+    Attributes:
+        side, position_side, reduce_only: as they are; venues that replace the order want them again.
+        size: in the venue's unit; price: None for an order without one.
+        replacement: the client order id of the order that takes its place, where the venue makes a new one.
+    """
+
+    ref: OrderRef
+    side: Side
+    position_side: PositionSide
+    reduce_only: bool
+    size: Decimal
+    price: Decimal | None
+    replacement: ClientOrderId
+
+
+class PositionFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an account holds of an instrument, as its venue tells: signed base quantity."""
+
+    venue: Venue
+    account: str
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+    entry_price: Decimal | None
+    ts_venue: int
+
+
+class KeyPermissions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an API key may do, and from where. `addresses` is empty where the key has no list."""
+
+    read: bool
+    trade: bool
+    withdraw: bool
+    addresses: tuple[str, ...] = ()

@@ -1,0 +1,158 @@
+"""The `spider` command: what the system would make of a frame or an event, and what it has made of one.
+
+Results go to stdout, messages to stderr. Bad input ends with code 2 and one line that names the place
+and the fix. Start-up is quick because what is slow to import is imported by the command that needs it.
+"""
+
+import contextlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import show
+from services.cli.files import load, load_events, load_instruments
+from services.cli.frames import frames_of, okx_events, shown
+from services.cli.refusal import Refusal, refusing
+from spider_common.domain import planning
+from spider_common.domain.identifiers import AccountId, EventId
+from spider_common.domain.positions import Book
+from spider_common.domain.products import Equity, Product
+from spider_common.domain.reasons import Reason
+from spider_common.venues.outcomes import UnreadableFrame
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a bug shows its plain traceback
+    help="What the system would make of a frame or an event, and what it has made of one.",
+)
+decode = typer.Typer(no_args_is_help=True, help="Print the normalised events of raw private frames.")
+app.add_typer(decode, name="decode")
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout instead of a table.")]
+Lists = Annotated[
+    list[Path] | None,
+    typer.Option("--instruments", help="An answer of OKX's public/instruments; may be repeated."),
+]
+
+
+@decode.command("okx")
+@refusing()
+def decode_okx(
+    instruments: Lists = None,
+    account: Annotated[str, typer.Option(help="Whose socket the frames came from.")] = "okx-leader",
+    as_json: Annotated[bool, typer.Option("--json", help="Changes nothing: events are JSON lines.")] = True,  # noqa: ARG001 each command takes it
+) -> None:
+    """OKX frames on stdin, one a line or JSON over several lines, to events on stdout."""
+    from spider_common.clock import SystemClock  # noqa: PLC0415 brings Trio with it
+
+    known, clock = load_instruments(instruments or []), SystemClock()
+    frames = unreadable = 0
+    for line, frame in frames_of(sys.stdin.buffer):
+        frames += 1
+        try:
+            events = okx_events(frame, account=AccountId(account), instruments=known, seen=clock.now())
+        except UnreadableFrame as error:
+            unreadable += 1
+            typer.echo(f"line {line}: {error}\n  {shown(frame)}", err=True)
+        else:
+            show.print_json(*events)
+    if not frames:
+        raise Refusal("stdin: no frame in it; write: spider decode okx < frame.json")
+    raise typer.Exit(1 if unreadable else 0)
+
+
+@app.command("plan")
+@refusing()
+def plan_event(
+    event: Annotated[Path, typer.Option(help="LeaderEvent, OrderFact or a decoded order; - is stdin.")],
+    product: Annotated[Path, typer.Option(help="The product, YAML or JSON.")],
+    instruments: Lists = None,
+    equities: Annotated[Path | None, typer.Option(help="A list of equities.")] = None,
+    book: Annotated[
+        Path | None, typer.Option(help="The book before; without it nobody holds a thing.")
+    ] = None,
+    now: Annotated[int | None, typer.Option(help="When to plan, Unix ns; else the fact's ts_venue.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the orders that the planner would make of an event, with reasons. Touches nothing."""
+    from services.oms.journal import EQUITY_AGE_NS  # noqa: PLC0415 brings Trio with it
+
+    chosen = load(product, Product)
+    events = load_events(event, chosen, product)
+    fact = events[0].fact
+    moment = fact.ts_venue if now is None else now
+    situation = planning.Situation(
+        product=chosen,
+        instruments=load_instruments(instruments or []),
+        cursor=None,
+        book=load(book, Book) if book else Book(),
+        equities={each.account: each for each in load(equities, tuple[Equity, ...])} if equities else {},
+        oldest_equity=moment - EQUITY_AGE_NS,
+        now=moment,
+    )
+    try:
+        made = [(each.shard, planning.plan(each, situation)) for each in events]
+    except planning.UnknownInstrument as error:
+        raise Refusal(f"{event}: {error}: --instruments FILE names a list") from None
+    intents = [
+        (shard, intent) for shard, plan in made if isinstance(plan, planning.Plan) for intent in plan.intents
+    ]
+    reasons = [(shard, reason) for shard, reason in made if isinstance(reason, Reason)]
+    if as_json:
+        show.print_json(*({"shard": shard, "intent": intent} for shard, intent in intents))
+        show.print_json(*({"shard": shard, "reason": reason} for shard, reason in reasons))
+    elif intents:
+        show.print_intents(f"event {fact.event_id}, product {chosen.product}", intents)
+    for shard, reason in reasons:
+        typer.echo(f"shard {shard}: {reason}: {show.words(reason)}", err=True)
+    if not intents and not reasons:
+        typer.echo("no orders: nobody follows in this shard, or the book holds nothing to close", err=True)
+
+
+@app.command("journal")
+@refusing()
+def show_journal(
+    event_id: Annotated[str, typer.Argument(help="32 hex digits, as `spider decode` and the logs tell it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what became of one event, from the Trading table that SPIDER_* variables name."""
+    from services.cli import journal  # noqa: PLC0415 brings boto3 with it
+
+    if not re.fullmatch("[0-9a-f]{32}", event_id):
+        raise Refusal(f"EVENT_ID: {event_id!r} is not 32 hex digits; `spider decode` prints ids of events")
+    chosen = journal.read_settings(os.environ)
+    rows = journal.read_journal(chosen, EventId(event_id))
+    if not rows:
+        typer.echo(f"{event_id}: no row in table {chosen.names_prefix}trading: never planned there", err=True)
+        raise typer.Exit(1)
+    if as_json:
+        show.print_json(*rows)
+        return
+    for row in rows:
+        show.print_row(row)
+
+
+@app.command()
+def simulate(
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")],
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole system in one process on simulated time, once for each seed."""
+    from services.local.seeds import simulate_seeds  # noqa: PLC0415 brings the whole system with it
+
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        code = simulate_seeds(first, seeds)
+    if as_json:
+        show.print_json({"first": first, "seeds": seeds, "passed": code == 0})
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The entry point."""
+    app()

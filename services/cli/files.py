@@ -1,0 +1,149 @@
+"""What the commands read from files: strict, each error with its file, its field and the fix."""
+
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.cli.refusal import Refusal
+from services.simulator.instruments import OKX_INSTRUMENTS
+from services.simulator.instruments import Instrument as Listed
+from spider_common.domain.identifiers import Venue
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.orders import OrderFact
+from spider_common.domain.products import Product
+from spider_common.venues.okx import parse
+from spider_common.venues.outcomes import UnreadableFrame
+
+T = TypeVar("T")
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """The value in a file: YAML if it is called so, else JSON; ``-`` is JSON on stdin.
+
+    Raises:
+        Refusal: the file cannot be read, or a field in it is unknown, missing or out of range.
+    """
+    return _convert(path, _read(path), kind)
+
+
+def load_events(path: Path, product: Product, of: Path) -> list[LeaderEvent]:
+    """The events of a product that a file holds: a `LeaderEvent`, or a fact, once for each shard.
+
+    A fact stands alone or as ``spider decode`` prints it. `of`: where the product was read, for errors.
+
+    Raises:
+        Refusal: as `load`; or the event is of another product, leader or shard.
+    """
+    content = _read(path)
+    fields = _convert(path, content, dict[str, Any])
+    if "fact" in fields:
+        events = [_convert(path, content, LeaderEvent)]
+    else:
+        fact = _convert(path, content, _Decoded).order if "order" in fields else None
+        fact = fact or _convert(path, content, OrderFact)
+        events = [
+            LeaderEvent(product=product.product, shard=shard, shards=product.shards, fact=fact)
+            for shard in range(product.shards)
+        ]
+    event = events[0]
+    if event.product != product.product:
+        raise Refusal(
+            f"{path}: product: {event.product!r} is not {product.product!r}, as in {of}; name one in both"
+        )
+    if not 0 <= event.shard < event.shards:
+        raise Refusal(f"{path}: shard: {event.shard} is not in 0 to {event.shards - 1}, one below shards")
+    leader, told_of = product.leader, event.fact
+    if (told_of.venue, told_of.account) != (leader.venue, leader.account):
+        raise Refusal(
+            f"{path}: fact.account: {told_of.account!r} at {told_of.venue} is not the leader in {of}, "
+            f"{leader.account!r} at {leader.venue}; name one in both"
+        )
+    return events
+
+
+def load_instruments(paths: list[Path]) -> InstrumentList:
+    """The instruments in answers of OKX's ``public/instruments``; without any, the simulator's.
+
+    Raises:
+        Refusal: as `load`; or an answer tells of an error, or a row is not as documented.
+    """
+    if not paths:
+        return InstrumentList(_known(each) for each in OKX_INSTRUMENTS)
+    found: list[Instrument] = []
+    for path in paths:
+        answer = load(path, _Answer)
+        if answer.code != "0":
+            raise Refusal(f"{path}: code: {answer.code} {answer.msg} is an error of OKX; ask it again")
+        try:
+            read = [parse.instrument(row, place=f"data[{n}]") for n, row in enumerate(answer.data)]
+        except UnreadableFrame as error:
+            raise Refusal(f"{path}: {error}; ask OKX for public/instruments again") from None
+        found += [each for each in read if each is not None]
+    return InstrumentList(found)
+
+
+class _Decoded(msgspec.Struct, forbid_unknown_fields=True):
+    event_id: str
+    order: OrderFact
+
+
+class _Answer(msgspec.Struct):
+    code: str
+    data: list[dict[str, Any]]
+    msg: str = ""
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if path == Path("-") else path.read_bytes()
+    except OSError as error:
+        raise Refusal(f"{path}: {error.strerror}; name a file that can be read") from None
+
+
+def _convert(path: Path, content: bytes, kind: type[T]) -> T:
+    try:
+        if path.suffix in {".yaml", ".yml"}:
+            return msgspec.convert(_yaml(path, content), kind)
+        return msgspec.json.decode(content, type=kind)
+    # ValidationError is a DecodeError; the others are text that is no UTF-8 and nesting without an end
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Refusal(f"{path}: {error}; docs/cli.md shows what stands there") from None
+
+
+def _yaml(path: Path, content: bytes) -> object:
+    import yaml  # noqa: PLC0415 only a product in YAML needs it
+
+    class ExactLoader(yaml.SafeLoader):
+        """Leaves fractions and dates as text: a float would round a ratio."""
+
+        yaml_implicit_resolvers = {  # noqa: RUF012 replaces the class attribute of the library's loader
+            first: [(tag, form) for tag, form in resolvers if not tag.endswith((":float", ":timestamp"))]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    try:
+        return yaml.load(content, ExactLoader)  # noqa: S506 a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise Refusal(f"{path}: {line}not YAML: {error.problem}; mend it there") from None
+    except (yaml.YAMLError, ValueError) as error:  # a number that looks like one only is a ValueError
+        raise Refusal(f"{path}: not YAML: {error}; mend it") from None
+
+
+def _known(listed: Listed) -> Instrument:
+    """A simulated instrument as its venue would list it to us."""
+    return Instrument(
+        venue=Venue.OKX,
+        symbol=listed.symbol,
+        kind=InstrumentKind(listed.kind),
+        base=listed.base,
+        quote=listed.quote,
+        settle=listed.quote,
+        contract_size=listed.unit,
+        lot=listed.lot,
+        minimum=listed.minimum,
+        tick=listed.tick,
+    )

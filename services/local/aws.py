@@ -1,0 +1,101 @@
+"""`python -m services.local.aws PORT`: AWS on the loopback address, by moto's server.
+
+As it comes, moto differs from AWS in two things that a system under load notices:
+
+- For every item of a transaction it copies the whole table and, when a condition fails, puts the copy
+  back: a write that another request made meanwhile is lost. Here a transaction checks all its
+  conditions, with moto's own code, and then writes, while nobody else does.
+- A long poll on a FIFO queue looks once at which groups are busy: it spins on their messages, and does
+  not see a group that becomes free. Here it looks anew every few milliseconds.
+
+docs/decisions/0004-moto-under-load.md has the reasons; tests/contract/test_local_aws.py the proof.
+"""
+
+import logging
+import sys
+import threading
+import time
+from typing import Any, Final
+
+from moto.dynamodb.comparisons import get_filter_expression
+from moto.dynamodb.exceptions import TransactionCanceledException
+from moto.dynamodb.models import DynamoDBBackend
+from moto.server import main as serve
+from moto.sqs.models import SQSBackend
+
+_one_writer: Final = threading.RLock()  # moto serves each request in a thread of its own
+
+
+_put_one: Final = DynamoDBBackend.put_item
+_delete_one: Final = DynamoDBBackend.delete_item
+
+
+def put_item(backend: DynamoDBBackend, *arguments: Any, **named: Any) -> Any:
+    """In place of moto's: the same, while no transaction is written."""
+    with _one_writer:
+        return _put_one(backend, *arguments, **named)
+
+
+def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+    """In place of moto's: all conditions, then all writes."""
+    with _one_writer:
+        failures = [_failure(self, change) for change in transact_items]
+        if any(code is not None for code, _, _ in failures):
+            raise TransactionCanceledException(failures)
+        for change in transact_items:
+            (kind, wanted), *_ = change.items()
+            if kind == "Put":
+                _put_one(self, wanted["TableName"], wanted["Item"])
+            else:
+                _delete_one(self, wanted["TableName"], wanted["Key"])
+
+
+def receive_message(
+    backend: SQSBackend, queue_name: str, count: int, wait_s: int, *arguments: Any, **named: Any
+) -> list[Any]:
+    """In place of moto's: short polls until something is there or the wait is over."""
+    until = time.monotonic() + wait_s
+    while True:
+        with _one_writer:
+            found = _receive_once(backend, queue_name, count, 0, *arguments, **named)
+        if found or time.monotonic() >= until:
+            return found
+        time.sleep(_LOOK_EVERY_S)
+
+
+_receive_once: Final = SQSBackend.receive_message
+_LOOK_EVERY_S: Final = 0.005
+_Failure = tuple[str | None, str | None, dict[str, Any] | None]
+
+
+def _failure(backend: DynamoDBBackend, change: dict[str, Any]) -> _Failure:
+    """Why a change may not be made, in the form of moto's exception; Nones if it may."""
+    (kind, wanted), *_ = change.items()
+    if kind not in {"Put", "Delete"}:
+        raise NotImplementedError(f"{kind}: the stores use Put and Delete in transactions")
+    key = wanted["Key"] if kind == "Delete" else {name: wanted["Item"][name] for name in ("pk", "sk")}
+    current = backend.get_item(wanted["TableName"], key)
+    condition = get_filter_expression(
+        wanted.get("ConditionExpression"),
+        wanted.get("ExpressionAttributeNames"),
+        wanted.get("ExpressionAttributeValues"),
+    )
+    if condition.expr(current):
+        return None, None, None
+    shown = current.to_json()["Attributes"] if current is not None else None
+    return "ConditionalCheckFailed", "The conditional request failed", shown
+
+
+def main() -> None:
+    for backend, replacement in (
+        (DynamoDBBackend, put_item),
+        (DynamoDBBackend, transact_write_items),
+        (SQSBackend, receive_message),
+    ):
+        setattr(backend, replacement.__name__, replacement)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request costs more than some requests
+    serve(["-H", "127.0.0.1", "-p", sys.argv[1]])
+
+
+if __name__ == "__main__":
+    main()
