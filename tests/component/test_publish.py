@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 
-import msgspec
 import trio
 from trio.testing import MockClock
 
@@ -95,45 +94,27 @@ async def test_an_amend_there_and_back_is_three_messages(autojump_clock: MockClo
 
 
 async def test_only_orders_of_our_form_are_followers(autojump_clock: MockClock) -> None:
-    """What a client places by hand is no news; what we placed is, a fill together with its fact."""
+    """What a client places by hand is no news here; what we placed is, its fill and fact in one."""
     desk = Desk()
     for client_order_id, count in ((None, 0), (ClientOrderId("by-hand"), 0), (OURS, 1)):
         news = Told(
-            facts=(fact(client_order_id=client_order_id, status=OrderStatus.FILLED),),
+            facts=(fact(client_order_id=client_order_id),),
             executions=(execution(client_order_id=client_order_id),),
         )
         assert await desk.publisher.publish(news) == count
-    assert await desk.messages() == [
-        FollowerUpdate(
-            venue=Venue.OKX, account=LEADER.account, fact=news.facts[0], execution=news.executions[0]
-        )
-    ]
-
-
-async def test_a_live_order_is_no_news(autojump_clock: MockClock) -> None:
-    """That it is live, its placing has told; a fill that comes without its fact goes alone."""
-    desk = Desk()
-    live = fact(client_order_id=OURS, status=OrderStatus.LIVE)
-    assert await desk.publisher.publish(Told(facts=(live,))) == 0
-    alone = execution(client_order_id=OURS)
-    assert await desk.publisher.publish(Told(executions=(alone,))) == 1
+    assert all(isinstance(each, FollowerUpdate) for each in await desk.messages())
 
 
 async def test_equities_are_told_now_and_then(autojump_clock: MockClock) -> None:
-    """An account's worth goes to the queue at most once in EQUITY_EVERY_NS."""
+    """With the venue that they are worth something at; not with each fill, and the next is due in time."""
     desk = Desk()
-    first = Equity(account=LEADER.account, equity=Decimal(5), currency="USD", ts_venue=1)
-    for ts_venue, count in ((1, 1), (2, 0), (EQUITY_EVERY_NS, 0), (EQUITY_EVERY_NS + 1, 1)):
-        told = Told(equities=(msgspec.structs.replace(first, ts_venue=ts_venue),))
-        assert await desk.publisher.publish(told) == count
-
-
-async def test_equities_are_told(autojump_clock: MockClock) -> None:
-    """With the venue that they are worth something at."""
-    desk = Desk()
-    equity = Equity(account=LEADER.account, equity=Decimal(5), currency="USD", ts_venue=1)
-    await desk.publisher.publish(Told(equities=(equity,)))
-    assert await desk.messages() == [EquityUpdate(venue=Venue.OKX, equity=equity)]
+    first, soon, due = (
+        Equity(account=LEADER.account, equity=Decimal(5), currency="USD", ts_venue=ORIGIN + after)
+        for after in (0, EQUITY_EVERY_NS - 1, EQUITY_EVERY_NS)
+    )
+    for equity in (first, soon, due):
+        await desk.publisher.publish(Told(equities=(equity,)))
+    assert await desk.messages() == [EquityUpdate(venue=Venue.OKX, equity=each) for each in (first, due)]
 
 
 async def test_a_queue_that_is_away_slows_and_loses_nothing(autojump_clock: MockClock) -> None:
