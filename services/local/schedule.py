@@ -206,10 +206,8 @@ class _Trouble:
 
         Not in the schedule: the last push of an order gets lost on a socket that stays open. No client
         can know before it asks, so the copy is late by up to a sweep's period. If the leader trades the
-        instrument again before, the copies come in another order than the leader's fills, which a judge
-        that goes by the path calls wrong; and if that trade is a reduce-only close of what was not heard
-        of, the planner cuts it to what it knows, and the copy stays too large: only a comparison of
-        positions would tell.
+        instrument again before, the copies come in another order than the leader's fills. They end where
+        they should (`Book.fill`), but a judge that goes by the path calls the way there wrong.
         """
         rng = self._rng
         kinds: list[FaultKind] = ["duplicate_push", "drop_sockets"]
