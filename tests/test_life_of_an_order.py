@@ -1,7 +1,6 @@
 """docs/life-of-an-order.md in code: one order, step by step, against the simulated venue.
 
-The whole system runs in one process. Trio's clock moves only when every task waits, so `settled()`
-means: whatever could happen by now has happened.
+The whole system runs in one process, on Trio's clock, which moves only when every task waits.
 """
 
 import random
@@ -47,7 +46,7 @@ async def test_the_life_of_an_order(autojump_clock: MockClock) -> None:
         # 1. A leader buys on OKX, and OKX pushes the order to the leader's private socket.
         buy = NewOrder(symbol=SWAP, side="buy", kind="market", size=Decimal(200))
         order_id = apply(venue, Place(account=LEADER, order=buy))
-        await settled()
+        await a_moment()
 
         # 2. and 3. The push has become a fact, in base quantity, and the fact a message. The venue
         # tells of an order as it is placed and as it is filled; each is a fact of its own.
@@ -63,7 +62,7 @@ async def test_the_life_of_an_order(autojump_clock: MockClock) -> None:
         # followers' orders two seconds after it has received them.
         apply(venue, Arm(fault=Fault(kind="hold_request", delay=2 * NS_PER_S, times=2)))
         async with world.oms():
-            await settled()
+            await a_moment()
 
             # 5. It is planned: for each follower an order by its own rule, or the reason for none.
             (row,) = await world.trading.event_journal(fact.event_id)
@@ -90,7 +89,7 @@ async def test_the_life_of_an_order(autojump_clock: MockClock) -> None:
 
             # 8. Two seconds later the venue accepts each follower's order, under that id.
             await trio.sleep(2)
-            await settled()
+            await a_moment()
             assert accepted(world, ANA) == [(ana.client_order_id, Decimal(100))]
             assert accepted(world, BRUNO) == [(bruno.client_order_id, Decimal(20))]
 
@@ -195,3 +194,8 @@ def executed(system: System, follower: Follower) -> Decimal:
     entries = system.simulator.okx.exchange.ledger.entries
     fills = (each for each in entries if isinstance(each, Executed))
     return sum((each.execution.size for each in fills if each.order.account == follower.account), Decimal(0))
+
+
+async def a_moment() -> None:
+    """Long enough for all that needs no more than the wire, which takes some milliseconds each way."""
+    await trio.sleep(0.4)

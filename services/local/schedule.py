@@ -205,9 +205,9 @@ class _Trouble:
         """A fault of the leader's pushes. What is dropped is made up by a later push of the same order.
 
         Not in the schedule: the last push of an order gets lost on a socket that stays open. No client
-        can know before it asks, so the copy is late by up to a sweep's period, and if the leader trades
-        the instrument again before, the copies come in another order than the leader's fills. A judge
-        that goes by the path would call that wrong.
+        can know before it asks, so the copy is late by up to a sweep's period. If the leader trades the
+        instrument again before, the copies come in another order than the leader's fills. They end where
+        they should (`Book.fill`), but a judge that goes by the path calls the way there wrong.
         """
         rng = self._rng
         kinds: list[FaultKind] = ["duplicate_push", "drop_sockets"]

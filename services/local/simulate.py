@@ -32,11 +32,13 @@ from spider_common import schema
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.journal import JournalRow, Timing
 from spider_common.domain.products import FixedRatio
+from spider_common.stores.table import TableError
 from spider_common.stores.trading import Holding
 
 ORIGIN: Final = 1_700_000_000 * NS_PER_S  # Unix ns at which every simulation begins
 _DRAIN_S: Final = 20.0
 _SETTLE_S: Final = 3.0
+_EMPTY_S: Final = 60.0  # in which the queue empties once nothing new is told
 _EQUITY_MOVES: Final = Decimal("0.04")  # by how much two equities' ratio strays from that of the deposits
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
@@ -48,7 +50,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         events: the leader's executions.
         copies: orders that the venue accepted from followers.
-        faults: that have struck, services that ended among them.
+        faults: that have struck, failed calls of the table and services that ended among them.
         lost, duplicated: by the venue's ledger alone.
         unsettled: what our own records should say in the end and do not, in words.
         text: ledger, stored rows, log and judgement, a JSON object a line.
@@ -121,21 +123,35 @@ class _Slot:
         self._stop = trio.Event()
         self._life = trio.CancelScope()
         self._down = 0
+        self._retired = False
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """One life after the other until cancelled. Started when the first one is."""
+        """One life after the other until retired or cancelled. Started when the first one is."""
         status: trio.TaskStatus[None] = task_status
-        while True:
+        while not self._retired:
             self._stop, self._life, self._down = trio.Event(), trio.CancelScope(), 0
             self._lives += 1
-            with self._life:
-                if self._service == "ingest":
-                    await self._world.serve_ingest(stop=self._stop, task_status=status)
-                else:
-                    owner = f"{self._service}-{self._lives}"
-                    await self._world.serve_oms(owner, stop=self._stop, task_status=status)
-            status = trio.TASK_STATUS_IGNORED
+            try:
+                with self._life:
+                    await self._run(status)
+                status = trio.TASK_STATUS_IGNORED
+            except (
+                TableError
+            ):  # what it needs to start does not answer: its process ends, and is started anew
+                self._down = NS_PER_S
             await trio.sleep(self._down / NS_PER_S)
+
+    async def _run(self, status: trio.TaskStatus[None]) -> None:
+        if self._service == "ingest":
+            await self._world.serve_ingest(stop=self._stop, task_status=status)
+        else:
+            owner = f"{self._service}-{self._lives}"
+            await self._world.serve_oms(owner, stop=self._stop, task_status=status)
+
+    def retire(self) -> None:
+        """Asks the service to stop, and has none take its place."""
+        self._retired = True
+        self._stop.set()
 
     async def end(self, stop: Stop) -> None:
         """Ends the service that stands here now, after some turns of the scheduler."""
@@ -190,7 +206,10 @@ class _Simulation:
                 self._act(world, moment)
                 for stop in moment.stops:
                     nursery.start_soon(slots[stop.service].end, stop, name="simulation.stop")
+            world.shaky.calm()
             await trio.sleep_until(begin + self._schedule.ends / NS_PER_S)
+            slots["ingest"].retire()
+            await trio.sleep(_EMPTY_S)
             nursery.cancel_scope.cancel()
             return self._trace(world)
         raise AssertionError("the world does not swallow what it is told")
@@ -222,7 +241,7 @@ class _Simulation:
             seed=self._seed,
             events=sum(isinstance(e, Executed) and e.order.account == LEADER for e in entries),
             copies=sum(isinstance(e, Placed) and e.order.account != LEADER for e in entries),
-            faults=world.simulator.okx.faults.struck + self._tell.stops,
+            faults=world.simulator.okx.faults.struck + world.shaky.failed + self._tell.stops,
             lost=counts["lost"],
             duplicated=counts["duplicated"],
             unsettled=unsettled,

@@ -1,25 +1,27 @@
 """The whole system in one process: the simulation.
 
 Ingest, order service and venues are the real ones; network, tables, queue, cache and secrets are the
-in-memory twins on a slow wire; time is Trio's clock. With a `MockClock` and a seed a run repeats itself
-exactly.
+in-memory twins, on a slow wire and a shaky table; time is Trio's clock. With a `MockClock` and a seed a
+run repeats itself exactly.
 """
 
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 
 import trio
 
 from services.ingest.service import Ingest, IngestPorts
 from services.local.seed import Seed
+from services.local.shaky import ShakyTable
 from services.local.wire import Wire
 from services.oms.service import OmsPorts, serve_oms
 from services.simulator.actions import apply
 from services.simulator.simulator import Simulator, SimulatorConfig, serve_simulator
 from spider_common import schema
-from spider_common.clock import Clock
+from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.journal import Timing
 from spider_common.network import Network
@@ -36,7 +38,9 @@ from spider_common.venues.budget import Budgets
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.venue import VenueClient
 
-HOST = "venue.test"
+HOST: Final = "venue.test"
+INDEX_LAG_NS: Final = NS_PER_S // 2
+"""How far the table's indexes trail it: longer than DynamoDB's usually do."""
 
 
 class World:
@@ -55,8 +59,9 @@ class World:
     ) -> None:
         self.simulator, self.clock, self.rng, self.timing = simulator, clock, rng, timing
         self._network, self._write = network, write
-        self.table = MemoryTable(schema.TRADING, clock)
-        self.trading = TradingStore(self.table)
+        self.table = MemoryTable(schema.TRADING, clock, index_lag_ns=INDEX_LAG_NS)
+        self.shaky = ShakyTable(self.table, rng)
+        self.trading = TradingStore(self.shaky)
         self.dead_letters = MemoryQueue(schema.COPY_DLQ, clock)
         self.queue = MemoryQueue(schema.COPY, clock, dead_letters=self.dead_letters)
         self.config = ConfigStore(MemoryTable(schema.CONFIG, clock), MemoryCache())

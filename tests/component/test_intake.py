@@ -13,7 +13,14 @@ from spider_common import schema
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.messages import FollowerUpdate, Message, encode
 from spider_common.stores.memory_queue import MemoryQueue
-from spider_common.stores.queue import REASON, Delivery, Outgoing, QueueUnavailable, ReceiptExpired
+from spider_common.stores.queue import (
+    MAX_BATCH_BYTES,
+    REASON,
+    Delivery,
+    Outgoing,
+    QueueUnavailable,
+    ReceiptExpired,
+)
 from spider_common.telemetry.logs import logger
 from tests.oms_rig import ORIGIN
 from tests.strategies import fact
@@ -136,6 +143,37 @@ async def test_a_poison_message_is_set_aside_with_its_reason(
     assert words in letter.attributes[REASON]
     assert desk.handled == ["good"]
     assert await desk.left() == []
+
+
+@pytest.mark.parametrize("size", [MAX_BATCH_BYTES, MAX_BATCH_BYTES - 100])
+async def test_an_oversized_poison_message_is_set_aside(size: int, autojump_clock: MockClock) -> None:
+    """A body that leaves no room for a reason goes without it, whole."""
+    desk = Desk()
+    body = "x" * size
+    await desk.queue.send([Outgoing(group="g", dedup="bad", body=body)])
+    async with desk.serving():
+        await settled()
+    (letter,) = await desk.dead_letters.receive(wait_s=0)
+    assert letter.body == body
+    assert await desk.left() == []
+
+
+@pytest.mark.parametrize("reason", ["", "\x00" * 5_000, "a\nb"])
+async def test_any_reason_can_be_carried(reason: str, autojump_clock: MockClock) -> None:
+    """It may quote what was sent, whatever that is: cut, and without what a queue refuses."""
+    desk = Desk()
+
+    async def answer(_name: str) -> Verdict:
+        await trio.lowlevel.checkpoint()
+        return Poison(reason)
+
+    desk.answer = answer
+    await desk.send("1")
+    async with desk.serving():
+        await settled()
+    (letter,) = await desk.dead_letters.receive(wait_s=0)
+    assert letter.attributes[REASON].isprintable()
+    assert 0 < len(letter.attributes[REASON]) <= 1_000
 
 
 async def test_what_the_handler_calls_poison_is_set_aside(autojump_clock: MockClock) -> None:

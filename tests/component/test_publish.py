@@ -5,7 +5,7 @@ from decimal import Decimal
 import trio
 from trio.testing import MockClock
 
-from services.ingest.publish import Publisher
+from services.ingest.publish import EQUITY_EVERY_NS, Publisher
 from spider_common import schema
 from spider_common.clock import TrioClock
 from spider_common.domain.identifiers import AccountId, ClientOrderId, ProductId, Venue
@@ -94,9 +94,9 @@ async def test_an_amend_there_and_back_is_three_messages(autojump_clock: MockClo
 
 
 async def test_only_orders_of_our_form_are_followers(autojump_clock: MockClock) -> None:
-    """What a client places by hand is no news for the order service; what we placed is, fact and fill."""
+    """What a client places by hand is no news here; what we placed is, its fill and fact in one."""
     desk = Desk()
-    for client_order_id, count in ((None, 0), (ClientOrderId("by-hand"), 0), (OURS, 2)):
+    for client_order_id, count in ((None, 0), (ClientOrderId("by-hand"), 0), (OURS, 1)):
         news = Told(
             facts=(fact(client_order_id=client_order_id),),
             executions=(execution(client_order_id=client_order_id),),
@@ -105,12 +105,16 @@ async def test_only_orders_of_our_form_are_followers(autojump_clock: MockClock) 
     assert all(isinstance(each, FollowerUpdate) for each in await desk.messages())
 
 
-async def test_equities_are_told(autojump_clock: MockClock) -> None:
-    """With the venue that they are worth something at."""
+async def test_equities_are_told_now_and_then(autojump_clock: MockClock) -> None:
+    """With the venue that they are worth something at; not with each fill, and the next is due in time."""
     desk = Desk()
-    equity = Equity(account=LEADER.account, equity=Decimal(5), currency="USD", ts_venue=1)
-    await desk.publisher.publish(Told(equities=(equity,)))
-    assert await desk.messages() == [EquityUpdate(venue=Venue.OKX, equity=equity)]
+    first, soon, due = (
+        Equity(account=LEADER.account, equity=Decimal(5), currency="USD", ts_venue=ORIGIN + after)
+        for after in (0, EQUITY_EVERY_NS - 1, EQUITY_EVERY_NS)
+    )
+    for equity in (first, soon, due):
+        await desk.publisher.publish(Told(equities=(equity,)))
+    assert await desk.messages() == [EquityUpdate(venue=Venue.OKX, equity=each) for each in (first, due)]
 
 
 async def test_a_queue_that_is_away_slows_and_loses_nothing(autojump_clock: MockClock) -> None:
