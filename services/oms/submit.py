@@ -40,6 +40,8 @@ from spider_common.venues.outcomes import (
 )
 from spider_common.venues.venue import VenueClient
 
+TRIES: Final = 5
+"""Requests without effect in a row, after which the resolver takes over: about a second."""
 RESEND_AFTER_S: Final = 0.2
 """Pause after a request that surely had no effect, so that a closed venue is not hammered."""
 WRITE_AGAIN_S: Final = 0.5
@@ -141,8 +143,13 @@ class Submitter:
         return await self._send(row, intent, credentials)
 
     async def _send(self, row: JournalRow, intent: Intent, credentials: Credentials) -> Intent:
-        """Sends a planned order until something is known, or the lease has no time left for a request."""
+        """Sends a planned order until something is known, or the lease has no time left for a request.
+
+        A venue that takes nothing for a while must not hold up the other clients of the message: the
+        order is then looked after like one in doubt, and sent again once the venue has said that it has none.
+        """
         client = self._venues[intent.account.venue]
+        last = intent.requests + TRIES
         while True:
             await client.ready_to_place(intent.request)
             now = self._clock.now()
@@ -164,6 +171,8 @@ class Submitter:
                 case Refused(reason=reason):
                     return journal.deny(intent, reason)
                 case Unknown(why=why):
+                    return journal.doubt(intent, why=why, expires=expires, now=self._clock.now())
+                case Unsent(why=why) | RateLimited(why=why) if intent.requests >= last:
                     return journal.doubt(intent, why=why, expires=expires, now=self._clock.now())
                 case Unsent(why=why):
                     self._log.info("order.unsent", order=intent.client_order_id, why=why)

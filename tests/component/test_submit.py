@@ -7,6 +7,7 @@ import trio
 
 from services.oms.intake import Handled, Later
 from services.oms.record import Fenced
+from services.oms.submit import TRIES
 from spider_common.clock import NS_PER_S
 from spider_common.domain.identifiers import AccountId
 from spider_common.domain.journal import Timing, request_expiry
@@ -302,3 +303,21 @@ async def test_what_surely_had_no_effect_is_sent_again(
     if reply is Reply.RATE_LIMIT:
         first, second, third = (request.at for request in rig.venue.requests)
         assert min(second - first, third - second) >= NS_PER_S
+
+
+@pytest.mark.parametrize("reply", [Reply.UNSENT, Reply.RATE_LIMIT])
+async def test_a_venue_that_takes_nothing_holds_up_nobody_else(
+    reply: Reply, autojump_clock: trio.testing.MockClock
+) -> None:
+    """After some tries the order goes to the resolver, the message is done, and it is sent in the end, once."""
+    rig = Rig("alice", "bob")
+    worker = await rig.worker()
+    rig.venue.script("alice-account", *[reply] * TRIES)
+    event = rig.event()
+    async with worker.resolving():
+        assert isinstance(await worker.copier.handle(event, rig.clock.now()), Handled)
+        intents = await rig.intents(event)
+        assert (intents["alice"].state, intents["bob"].state) == (CopyState.IN_DOUBT, CopyState.ACCEPTED)
+        await trio.sleep(60)
+    assert (await rig.intents(event))["alice"].state is CopyState.ACCEPTED
+    assert (len(rig.venue.orders), rig.venue.doubled) == (2, [])
