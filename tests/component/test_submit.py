@@ -309,7 +309,7 @@ async def test_what_surely_had_no_effect_is_sent_again(
 async def test_a_venue_that_takes_nothing_holds_up_nobody_else(
     reply: Reply, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """After some tries the order goes to the resolver, the message is done, and it is sent in the end, once."""
+    """After some tries the resolver has the order, the message is done, and it is sent in the end, once."""
     rig = Rig("alice", "bob")
     worker = await rig.worker()
     rig.venue.script("alice-account", *[reply] * TRIES)
