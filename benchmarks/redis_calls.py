@@ -1,4 +1,4 @@
-"""Redis: a GET and a pipeline of ten, by redis-py on our wire, in Trio's worker threads, and redis.asyncio."""
+"""Redis: a GET and a pipeline of ten: redis-py on our wire and in worker threads, and redis.asyncio."""
 
 import asyncio
 from collections.abc import Callable, Sequence
