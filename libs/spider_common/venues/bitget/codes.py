@@ -14,6 +14,8 @@ ACCEPTED: Final = "00000"
 # The request was looked at and refused; there is no order of it.
 REJECTED: Final = {
     "22001": "no order to cancel",
+    "22002": "no position to close",
+    "22003": "a new client order id is missing",
     "40001": "no key header",
     "40002": "no signature header",
     "40003": "empty signature",
