@@ -139,14 +139,15 @@ class BitgetClient:
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
         await self._budgets.acquire((("bitget/cancel", order.account.account), ORDERS))
-        return await self._write(credentials, requests.cancel(order), expires)
+        return await self._write(credentials, requests.cancel(order), expires, of_order=True)
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
         """Replaces an untouched limit order. The new one is made later: look it up by its client order id."""
         if change.price is None:
             return Refused(Reason.NOT_AMENDABLE)
         await self._budgets.acquire((("bitget/modify", change.ref.account.account), ORDERS))
-        outcome = await self._write(credentials, requests.modify(change, change.price), expires)
+        request = requests.modify(change, change.price)
+        outcome = await self._write(credentials, request, expires, of_order=True)
         # the id in the answer is that of the old order, where there is one
         return Accepted(None) if isinstance(outcome, Accepted) else outcome
 
@@ -173,7 +174,9 @@ class BitgetClient:
         await self._budgets.acquire(((request.path, account.account), _SETTINGS))
         return await self._write(credentials, request, self._clock.now() + REQUEST_AGE)
 
-    async def _write(self, credentials: Credentials, request: VenueRequest, expires: int) -> Outcome:
+    async def _write(
+        self, credentials: Credentials, request: VenueRequest, expires: int, *, of_order: bool = False
+    ) -> Outcome:
         if credentials.passphrase is None:
             return Refused(Reason.NO_CREDENTIALS)
         left = expires - self._clock.now()
@@ -181,7 +184,9 @@ class BitgetClient:
             return Unsent("it expired before it was sent")
         set_back = 0 if self._request_age is None else max(self._request_age - left, 0)
         reply = await self._rest.write(credentials, request, set_back_ns=set_back)
-        return _outcome(reply, self._clock.now()) if isinstance(reply, Reply) else reply
+        if not isinstance(reply, Reply):
+            return reply
+        return _outcome(reply, self._clock.now(), of_order=of_order)
 
     @staticmethod
     def _orders_of(account: Account) -> tuple[str, str]:
@@ -383,12 +388,13 @@ def _completed(execution: Execution, fact: OrderFact) -> Execution:
     return msgspec.structs.replace(execution, client_order_id=fact.client_order_id, side=fact.side)
 
 
-def _outcome(reply: Reply, now: int) -> Outcome:
+def _outcome(reply: Reply, now: int, *, of_order: bool) -> Outcome:
     """What an answer to a write says. Whatever cannot be read is unknown, not refused."""
     try:
         code = rows.code(reply.body, "code", "answer")
         if code != codes.ACCEPTED:
-            return codes.write_outcome(code, rows.text(reply.body, "msg", "answer", default=""), now)
+            words = rows.text(reply.body, "msg", "answer", default="")
+            return codes.write_outcome(code, words, now, of_order=of_order)
         made = reply.body.get("data")
         told = rows.text(made, "orderId", "answer.data", default="") if isinstance(made, dict) else ""
         return Accepted(VenueOrderId(told) if told else None)  # one-way reduce-only orders may have none
