@@ -9,15 +9,17 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact, PositionSide
+from spider_common.domain.positions import LegKind
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials, Secret
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.okx import codes, parse
 from spider_common.venues.okx.session import OkxSession
 from spider_common.venues.outcomes import (
@@ -78,7 +80,10 @@ class OkxClient:
     async def ready_to_place(self, intent: Intent) -> None:
         account = intent.account.account
         await self._budgets.acquire(
-            (("order", account, intent.symbol), ORDERS), (("account", account), ACCOUNT)
+            (("order", account, intent.symbol), ORDERS),
+            (("account", account), ACCOUNT),
+            client=intent.client,
+            reducing=intent.leg is LegKind.CLOSE,
         )
 
     async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
@@ -105,7 +110,7 @@ class OkxClient:
         outcome = _order_outcome(answer, self._clock.now())
         if isinstance(outcome, RateLimited):
             account = intent.account.account
-            self._budgets.back_off(("order", account, intent.symbol), ORDERS, outcome.until)
+            await self._budgets.back_off(("order", account, intent.symbol), ORDERS, outcome.until)
         return outcome
 
     async def find(self, credentials: Credentials, intent: Intent) -> Lookup:
@@ -214,7 +219,8 @@ class OkxClient:
         Raises:
             VenueError: no answer, an error code, or an answer that cannot be read.
         """
-        await self._budgets.acquire(((path, account), QUERIES))
+        counted_for = (ADDRESS, path) if account is None else (path, account)
+        await self._budgets.acquire((counted_for, QUERIES))
         section = "public" if credentials is None else "private"
         question = VenueRequest((section,), "GET", path, asked)
         request = self._codec.sign(credentials or _NOBODY, question)
