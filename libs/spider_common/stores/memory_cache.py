@@ -125,7 +125,7 @@ class _Expiring(Values):
         del self._kept[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter([key for key in self._kept if key in self])
+        return iter([key for key in list(self._kept) if key in self])
 
     def __len__(self) -> int:
         return len(list(iter(self)))
