@@ -30,6 +30,9 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         okx_rest, okx_socket: OKX's addresses, or a simulator's.
         redis_url: ``rediss://user@host:port``; empty: no cache, the tables are read.
         local_address: the source address of connections to venues; empty: the system's choice.
+        egress_address: the address that venues see, for which they count; empty: `local_address`.
+        tasks: how many tasks of all services may be running: without Redis each keeps to its share of the
+            venues' limits.
         heartbeat: a file touched while the event loop turns; empty: none.
         drain_ms: how long work under way may take after SIGTERM; below the task's stopTimeout.
     """
@@ -41,6 +44,8 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     okx_socket: str = "wss://ws.okx.com:8443/ws/v5/private"
     redis_url: str = ""
     local_address: str = ""
+    egress_address: str = ""
+    tasks: Positive = 4
     heartbeat: str = ""
     drain_ms: Positive = 20_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -3,17 +3,16 @@
 import random
 from decimal import Decimal
 from functools import partial
-from itertools import pairwise
 
 import httpx
 import pytest
 import trio
 from msgspec.structs import replace
+from spider_common.venues.budget import Budgets
 
-from services.simulator.actions import Arm, Cancel, Place, SetPrice, apply
+from services.simulator.actions import Arm, apply
 from services.simulator.faults import Fault
 from services.simulator.ledger import Canceled, Executed, Placed
-from services.simulator.rules import NewOrder
 from services.simulator.simulator import SimulatorConfig, serve_simulator
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.identifiers import AccountId, Venue
@@ -22,31 +21,25 @@ from spider_common.domain.products import Account
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import (
     Amendment,
-    MarginMode,
     OrderRef,
     OrderRequest,
-    Trigger,
-    TriggerKind,
 )
 from spider_common.sdk.ccxt import Codec
 from spider_common.sdk.http import TrioTransport, client
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bitget.client import BitgetClient
 from spider_common.venues.bitget.parse import ClosingSide
-from spider_common.venues.budget import Budgets
 from spider_common.venues.outcomes import (
     Accepted,
     Found,
     NotFound,
-    RateLimited,
     Refused,
     Rejected,
     Unknown,
     Unsent,
     VenueError,
 )
-from spider_common.venues.socket import open_socket
-from spider_common.venues.venue import Failed, Ready, Send, Told, VenueClient
+from spider_common.venues.venue import VenueClient
 from tests.component.bitget_trader import SWAP, Trader
 
 S = NS_PER_S

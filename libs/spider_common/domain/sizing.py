@@ -36,5 +36,5 @@ def ratio_of(
 
 
 def _unit_of(currency: str) -> str:
-    """What a currency is counted in: dollar stablecoins at par, as OKX tells a worth in USD, Bitget in USDT."""
+    """What a currency is counted in. Dollars are at par: OKX tells a worth in USD, Bitget in USDT."""
     return "USD" if currency in _DOLLARS else currency

@@ -9,6 +9,8 @@ from typing import Final
 import httpx
 import msgspec
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import Limit
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
@@ -23,7 +25,6 @@ from spider_common.venues import rows
 from spider_common.venues.bitget import codes, parse, requests
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.bitget.session import PRODUCT, BitgetSession
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.outcomes import (
     Accepted,
     Found,
@@ -122,7 +123,10 @@ class BitgetClient:
     # Writes
 
     async def ready_to_place(self, order: OrderRequest) -> None:
-        await self._budgets.acquire((self._orders_of(order.account), self._orders))
+        account = order.account.account
+        await self._budgets.acquire(
+            (self._orders_of(order.account), self._orders), client=account, reducing=order.reduce_only
+        )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         listed = self.known_instruments.get(Venue.BITGET, order.symbol)
@@ -134,7 +138,7 @@ class BitgetClient:
             return Refused(Reason.INSTRUMENT_CHANGED)
         outcome = await self._write(credentials, request, expires)
         if isinstance(outcome, RateLimited):
-            self._budgets.back_off(self._orders_of(order.account), self._orders, outcome.until)
+            await self._budgets.back_off(self._orders_of(order.account), self._orders, outcome.until)
         return outcome
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
@@ -367,7 +371,8 @@ class BitgetClient:
         if credentials is not None and credentials.passphrase is None:
             raise VenueError(f"{path}: Bitget keys have a passphrase; add it to the account's secret")
         name = path.partition("/")[2]
-        await self._budgets.acquire(((path, account), _QUERIES.get(name, _QUERY)))
+        counted_for = (ADDRESS, path) if account is None else (path, account)
+        await self._budgets.acquire((counted_for, _QUERIES.get(name, _QUERY)))
         reply = await self._rest.ask(credentials, requests.question(section, path, asked))
         code = rows.code(reply.body, "code", path)
         if code != codes.ACCEPTED:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
@@ -18,7 +20,6 @@ from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials, Secret
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.okx import codes, parse
 from spider_common.venues.okx.session import OkxSession
 from spider_common.venues.outcomes import (
@@ -86,7 +87,10 @@ class OkxClient:
     async def ready_to_place(self, order: OrderRequest) -> None:
         account = order.account.account
         await self._budgets.acquire(
-            (("order", account, order.symbol), ORDERS), (("account", account), ACCOUNT)
+            (("order", account, order.symbol), ORDERS),
+            (("account", account), ACCOUNT),
+            client=account,
+            reducing=order.reduce_only,
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
@@ -118,7 +122,7 @@ class OkxClient:
         outcome = _order_outcome(answer, self._clock.now())
         if isinstance(outcome, RateLimited):
             account = order.account.account
-            self._budgets.back_off(("order", account, order.symbol), ORDERS, outcome.until)
+            await self._budgets.back_off(("order", account, order.symbol), ORDERS, outcome.until)
         return outcome
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
@@ -234,7 +238,8 @@ class OkxClient:
         Raises:
             VenueError: no answer, an error code, or an answer that cannot be read.
         """
-        await self._budgets.acquire(((path, account), QUERIES))
+        counted_for = (ADDRESS, path) if account is None else (path, account)
+        await self._budgets.acquire((counted_for, QUERIES))
         section = "public" if credentials is None else "private"
         if credentials is not None and credentials.passphrase is None:
             raise VenueError(f"{path}: OKX keys have a passphrase; add it to the account's secret")
