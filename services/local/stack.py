@@ -45,6 +45,8 @@ _FAST: Final = {
     "SPIDER_SKEW_MS": "100",
     "SPIDER_VISIBILITY_MS": "500",
     "SPIDER_QUEUE_VISIBILITY_MS": "3000",
+    # moto goes on with the poll of a client that has died, and what it then takes is away for a while
+    "SPIDER_QUEUE_WAIT_MS": "1000",
 }
 
 
