@@ -58,6 +58,7 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
         owner: names this task in leases; empty: made from host and process.
         lease_ms, window_ms, skew_ms, visibility_ms: see `spider_common.domain.journal.Timing`.
         queue_visibility_ms: how long a message stays with this task unless it says so again.
+        queue_wait_ms: how long a poll waits for a message: the longer, the fewer requests; at most 20 s.
     """
 
     owner: str = ""
@@ -66,6 +67,7 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
     skew_ms: Positive = 500
     visibility_ms: Positive = 3_000
     queue_visibility_ms: Annotated[int, msgspec.Meta(ge=1_000)] = 30_000
+    queue_wait_ms: Annotated[int, msgspec.Meta(ge=1_000, le=20_000)] = 20_000
 
     @property
     def timing(self) -> Timing:
