@@ -569,7 +569,7 @@ async def test_the_venues_own_closes_are_read_as_any_other(autojump_clock, bench
     events = await converse(bench, account, close)
     swept = await bench.client.sweep(key(name), account.account, since=0)
     for executions in ([each for event in events for each in event.executions], swept.executions[1:]):
-        assert [(each.side, each.quantity) for each in executions] == [(Side.SELL, size)]
+        assert [(each.side, each.quantity) for each in executions] == [(Side.SELL, Decimal("0.01"))]
     assert swept.positions == ()
 
 
