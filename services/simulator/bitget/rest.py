@@ -9,13 +9,13 @@ from services.simulator.bitget import account, trading
 from services.simulator.bitget.auth import authenticate, check_age
 from services.simulator.bitget.call import Call, Closing, Endpoint
 from services.simulator.bitget.codes import BitgetError
+from services.simulator.bitget.plans import Plans
 from services.simulator.okx.limits import RateLimits
 from services.simulator.request import Request, Response
 from services.simulator.venue import Venue
 from spider_common.clock import NS_PER_MS, NS_PER_S
 
 PREFIX: Final = "/api/v2/"
-_ENDPOINTS: Final = trading.ENDPOINTS | account.ENDPOINTS
 _PER_ADDRESS: Final = 6000  # calls a minute of one address, and all callers here share one
 # What a gateway in front of the venue says: the same words whether the venue acted or not.
 _BAD_GATEWAY: Final = Response(b"<html><body>502 Bad Gateway</body></html>", 502, "text/html")
@@ -26,6 +26,7 @@ class BitgetRest:
 
     def __init__(self, venue: Venue, closing: Closing = "position") -> None:
         self._venue, self._closing = venue, closing
+        self._endpoints = trading.ENDPOINTS | account.ENDPOINTS | Plans(venue).endpoints()
         self._second = RateLimits(NS_PER_S)
         self._minute = RateLimits(60 * NS_PER_S)
 
@@ -42,7 +43,7 @@ class BitgetRest:
     def _admit(self, request: Request, now: int) -> tuple[Endpoint, Call]:
         """Raises BitgetError: 40404 no such path, 429 too many calls, and those of `authenticate`."""
         name = request.path.removeprefix(PREFIX)
-        endpoint = _ENDPOINTS.get((request.method, name))
+        endpoint = self._endpoints.get((request.method, name))
         if endpoint is None:
             raise BitgetError("40404")
         owner = authenticate(request, self._venue.account_of_key, now) if endpoint.private else None

@@ -218,13 +218,6 @@ def _fills(call: Call) -> Fields:
     return _page(call, shown, "fillList", "tradeId")
 
 
-def _no_plans(call: Call) -> Fields:
-    """Conditional orders are not simulated: nobody has any."""
-    call.needs_product()
-    call.needed("planType")
-    return {"entrustedList": None, "endId": None}
-
-
 def _page(call: Call, rows: Iterable[Fields], key: str, cursor: str) -> Fields:
     """Bitget's filters and pages over rows that come newest first. An empty page is null."""
     limit = min(int(decimal(call.query.get("limit", str(_MAX_PAGE)), "limit")), _MAX_PAGE)
@@ -262,6 +255,4 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "mix/order/orders-history"): Endpoint(_history, 10),
     ("GET", "mix/order/fills"): Endpoint(_fills, 10),
     ("GET", "mix/order/fill-history"): Endpoint(_fills, 10),
-    ("GET", "mix/order/orders-plan-pending"): Endpoint(_no_plans, 10),
-    ("GET", "mix/order/orders-plan-history"): Endpoint(_no_plans, 10),
 }
