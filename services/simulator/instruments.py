@@ -64,3 +64,27 @@ OKX_INSTRUMENTS: Final = (
         price=Decimal(60000),
     ),
 )
+
+
+def _coin_sized(base: str, *, lot: str, minimum: str, tick: str, price: str) -> Instrument:
+    """A swap whose sizes are in base coin."""
+    return Instrument(
+        symbol=f"{base}-USDT",
+        kind="swap",
+        base=base,
+        quote="USDT",
+        tick=Decimal(tick),
+        lot=Decimal(lot),
+        minimum=Decimal(minimum),
+        maximum=Decimal(1_000_000_000),
+        price=Decimal(price),
+        leverage=Decimal(125),
+    )
+
+
+BINGX_INSTRUMENTS: Final = (
+    _coin_sized("BTC", lot="0.0001", minimum="0.0001", tick="0.1", price="60000"),
+    _coin_sized("ETH", lot="0.01", minimum="0.01", tick="0.01", price="3000"),
+    _coin_sized("SOL", lot="0.1", minimum="0.1", tick="0.001", price="150"),
+    _coin_sized("DOGE", lot="1", minimum="14", tick="0.00001", price="0.15"),
+)

@@ -6,9 +6,14 @@ from typing import Final
 import msgspec
 import trio
 
+from services.simulator.bingx.rest import PREFIX as BINGX_PREFIX
+from services.simulator.bingx.rest import BingxRest
+from services.simulator.bingx.socket import PATH as BINGX_PATH
+from services.simulator.bingx.socket import BingxSocket
+from services.simulator.bingx.streams import ListenKeys
 from services.simulator.control import Control
 from services.simulator.http import serve_http
-from services.simulator.instruments import OKX_INSTRUMENTS, Instrument
+from services.simulator.instruments import BINGX_INSTRUMENTS, OKX_INSTRUMENTS, Instrument
 from services.simulator.okx import rest, socket
 from services.simulator.request import Handle, Request, Response
 from services.simulator.venue import Venue
@@ -27,6 +32,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     socket_port: int = 0
     control_port: int = 0
     okx_instruments: tuple[Instrument, ...] = OKX_INSTRUMENTS
+    bingx_instruments: tuple[Instrument, ...] = BINGX_INSTRUMENTS
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +49,7 @@ class Simulator(msgspec.Struct, frozen=True):
 
     addresses: Addresses
     okx: Venue
+    bingx: Venue
 
 
 async def serve_simulator(
@@ -55,9 +62,13 @@ async def serve_simulator(
 ) -> None:
     """Serves until cancelled; starts with the `Simulator`, once every listener accepts."""
     okx = Venue("okx", config.okx_instruments, clock)
-    control = Control({okx.name: okx})
-    handle = _by_path({rest.PREFIX: rest.OkxRest(okx).handle})
-    routes = {socket.PATH: socket.OkxSocket(okx, rng).converse}
+    bingx, keys = Venue("bingx", config.bingx_instruments, clock), ListenKeys(rng)
+    control = Control({venue.name: venue for venue in (okx, bingx)})
+    handle = _by_path({rest.PREFIX: rest.OkxRest(okx).handle, BINGX_PREFIX: BingxRest(bingx, keys).handle})
+    routes = {
+        socket.PATH: socket.OkxSocket(okx, rng).converse,
+        BINGX_PATH: BingxSocket(bingx, keys).converse,
+    }
     rest_listener, rest_port = await network.listen(config.host, config.rest_port)
     socket_listener, socket_port = await network.listen(config.host, config.socket_port)
     control_listener, control_port = await network.listen(config.host, config.control_port)
@@ -68,7 +79,7 @@ async def serve_simulator(
         await nursery.start(serve_http, rest_listener, handle, name="simulator.rest")
         await nursery.start(serve_websocket, socket_listener, routes, name="simulator.sockets")
         await nursery.start(serve_http, control_listener, control.handle, name="simulator.control")
-        task_status.started(Simulator(addresses, okx))
+        task_status.started(Simulator(addresses, okx, bingx))
 
 
 def _by_path(prefixes: dict[str, Handle]) -> Handle:
