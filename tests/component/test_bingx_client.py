@@ -47,6 +47,7 @@ NS = 10**9
 SWAP = "BTC-USDT"
 KEYS = Credentials(Secret("carol"), Secret("carol-secret"))
 CAROL = Account(account=AccountId("carol"), venue=Venue.BINGX)
+HEDGED = Account(account=CAROL.account, venue=Venue.BINGX, hedge_mode=True)
 FAST = Limit(1000, 1.0)
 
 
@@ -128,7 +129,6 @@ RESTS = {"price": Decimal(50000)}
 @pytest.fixture
 async def open_desk(simulator, network, venue_clock):
     """Opens desks: `offset` shifts their clock, `limits` replaces their limits."""
-    opened = []
 
     @asynccontextmanager
     async def desk(*, offset=0, mode="net", limits=None, fallback="", port=None):
@@ -142,7 +142,7 @@ async def open_desk(simulator, network, venue_clock):
             apply(simulator.bingx, account)
         clock = Shifted(venue_clock, offset)
         addresses = simulator.addresses
-        fast = Limits(orders_ip=FAST, queries_ip=FAST, place=FAST, cancel=FAST, change=FAST, query=FAST)
+        fast = Limits(orders_ip=FAST, queries_ip=FAST, place=FAST, cancel=FAST, amend=FAST, settings=FAST)
         async with http.client(http.TrioTransport(network=network)) as client:
             made = BingxClient(
                 http=client,
@@ -156,7 +156,6 @@ async def open_desk(simulator, network, venue_clock):
                 fallback=fallback,
             )
             await made.instruments()
-            opened.append(made)
             yield Desk(made, simulator, network, clock)
 
     return desk
@@ -221,17 +220,12 @@ async def test_one_way_mode_reduces_and_hedge_mode_names_the_leg(autojump_clock,
         assert (type(refused), refused.code) == (Rejected, "101205")
         assert isinstance(await desk.place("r2"), Accepted)
         assert isinstance(await desk.place("r3", **reducing), Accepted)
-        account = msgspec_account(hedge=True)
-        assert isinstance(await desk.client.set_hedge_mode(KEYS, account, hedge=True), Accepted)
+        assert isinstance(await desk.client.set_hedge_mode(KEYS, HEDGED, hedge=True), Accepted)
         long = {"position_side": PositionSide.LONG}
         assert isinstance(await desk.place("h1", **long), Accepted)
         assert isinstance(await desk.place("h2", **long, **reducing), Accepted)
         assert [entry.order.leg for entry in desk.entries(Executed)] == ["net", "net", "long", "long"]
-        assert isinstance(await desk.client.set_hedge_mode(KEYS, account, hedge=True), Accepted)
-
-
-def msgspec_account(*, hedge):
-    return Account(account=CAROL.account, venue=Venue.BINGX, hedge_mode=hedge)
+        assert isinstance(await desk.client.set_hedge_mode(KEYS, HEDGED, hedge=True), Accepted)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +318,6 @@ async def test_nobody_there_is_unsent(autojump_clock, open_desk, network):
     """A connection that was never made carried no order; a question without an answer says so."""
     async with open_desk() as desk:
         network.forget((desk.simulator.addresses.host, desk.simulator.addresses.rest_port))
-        desk.client._rest._http._transport._pool  # noqa: B018 the pool keeps what is open
         await trio.sleep(120)  # until the venue has closed what is idle
         assert isinstance(await desk.place(), Unsent)
         assert isinstance(await desk.find(), Unknown)
