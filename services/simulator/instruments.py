@@ -64,3 +64,26 @@ OKX_INSTRUMENTS: Final = (
         price=Decimal(60000),
     ),
 )
+
+
+def _coin_swap(base: str, *, lot: str, minimum: str, maximum: str, tick: str, price: str) -> Instrument:
+    """A swap that counts in base coin, named as Bitget does."""
+    return Instrument(
+        symbol=f"{base}USDT",
+        kind="swap",
+        base=base,
+        quote="USDT",
+        tick=Decimal(tick),
+        lot=Decimal(lot),
+        minimum=Decimal(minimum),
+        maximum=Decimal(maximum),
+        price=Decimal(price),
+    )
+
+
+BITGET_INSTRUMENTS: Final = (
+    _coin_swap("BTC", lot="0.0001", minimum="0.0001", maximum="1200", tick="0.1", price="60000"),
+    _coin_swap("ETH", lot="0.01", minimum="0.01", maximum="20000", tick="0.01", price="3000"),
+    _coin_swap("SOL", lot="0.1", minimum="0.1", maximum="400000", tick="0.005", price="150"),
+    _coin_swap("DOGE", lot="1", minimum="40", maximum="40000000", tick="0.00001", price="0.15"),
+)

@@ -6,9 +6,12 @@ from typing import Final
 import msgspec
 import trio
 
+from services.simulator.bitget import rest as bitget_rest
+from services.simulator.bitget import socket as bitget_socket
+from services.simulator.bitget.call import Closing
 from services.simulator.control import Control
 from services.simulator.http import serve_http
-from services.simulator.instruments import OKX_INSTRUMENTS, Instrument
+from services.simulator.instruments import BITGET_INSTRUMENTS, OKX_INSTRUMENTS, Instrument
 from services.simulator.okx import rest, socket
 from services.simulator.request import Handle, Request, Response
 from services.simulator.venue import Venue
@@ -20,13 +23,18 @@ _NOT_FOUND: Final = Response(b'{"error":"no simulated venue answers this path"}'
 
 
 class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to listen (port 0: any free one) and what is listed."""
+    """Where to listen (port 0: any free one) and what is listed.
+
+    `bitget_closing`: what ``side`` of a closing order in hedge mode means, where Bitget's documents disagree.
+    """
 
     host: str = "127.0.0.1"
     rest_port: int = 0
     socket_port: int = 0
     control_port: int = 0
     okx_instruments: tuple[Instrument, ...] = OKX_INSTRUMENTS
+    bitget_instruments: tuple[Instrument, ...] = BITGET_INSTRUMENTS
+    bitget_closing: Closing = "position"
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +51,7 @@ class Simulator(msgspec.Struct, frozen=True):
 
     addresses: Addresses
     okx: Venue
+    bitget: Venue
 
 
 async def serve_simulator(
@@ -55,9 +64,18 @@ async def serve_simulator(
 ) -> None:
     """Serves until cancelled; starts with the `Simulator`, once every listener accepts."""
     okx = Venue("okx", config.okx_instruments, clock)
-    control = Control({okx.name: okx})
-    handle = _by_path({rest.PREFIX: rest.OkxRest(okx).handle})
-    routes = {socket.PATH: socket.OkxSocket(okx, rng).converse}
+    bitget = Venue("bitget", config.bitget_instruments, clock)
+    control = Control({venue.name: venue for venue in (okx, bitget)})
+    handle = _by_path(
+        {
+            rest.PREFIX: rest.OkxRest(okx).handle,
+            bitget_rest.PREFIX: bitget_rest.BitgetRest(bitget, config.bitget_closing).handle,
+        }
+    )
+    routes = {
+        socket.PATH: socket.OkxSocket(okx, rng).converse,
+        bitget_socket.PATH: bitget_socket.BitgetSocket(bitget, config.bitget_closing).converse,
+    }
     rest_listener, rest_port = await network.listen(config.host, config.rest_port)
     socket_listener, socket_port = await network.listen(config.host, config.socket_port)
     control_listener, control_port = await network.listen(config.host, config.control_port)
@@ -68,7 +86,7 @@ async def serve_simulator(
         await nursery.start(serve_http, rest_listener, handle, name="simulator.rest")
         await nursery.start(serve_websocket, socket_listener, routes, name="simulator.sockets")
         await nursery.start(serve_http, control_listener, control.handle, name="simulator.control")
-        task_status.started(Simulator(addresses, okx))
+        task_status.started(Simulator(addresses, okx, bitget))
 
 
 def _by_path(prefixes: dict[str, Handle]) -> Handle:

@@ -13,7 +13,8 @@ _S: Final = 1_000_000_000
 ACCEPTED: Final = "00000"
 # The request was looked at and refused; there is no order of it.
 REJECTED: Final = {
-    "22001": "no order to cancel",
+    "22002": "no position to close",
+    "22003": "a new client order id is missing",
     "40001": "no key header",
     "40002": "no signature header",
     "40003": "empty signature",
@@ -30,17 +31,13 @@ REJECTED: Final = {
     "40020": "a parameter is wrong",
     "40034": "a parameter does not exist",
     "40037": "unknown key",
-    "40109": "order not found",
     "40711": "not enough balance",
     "40712": "not enough margin",
     "40754": "not enough balance",
     "40762": "the order is larger than the balance",
-    "40768": "order not found",
     "40774": "the order is for another position mode",
     "40798": "not enough balance",
     "40920": "open positions or orders keep the position mode",
-    "43001": "order not found",
-    "43004": "no order to cancel",
     "43012": "not enough balance",
     "45110": "below the minimum size",
 }
@@ -65,8 +62,14 @@ UNKNOWN: Final = {
     "50060": "a pending order has this client order id",
 }
 NOT_FOUND: Final = frozenset({"40109", "40768", "43001"})
-# Answers to a cancel or an amend: the order is not open any more.
-GONE: Final = frozenset({"22001", "43004"}) | NOT_FOUND
+# Answers to a cancel, an amend or a question; as an answer to a new order they prove nothing.
+GONE: Final = {
+    "22001": "no order to cancel",
+    "40109": "order not found",
+    "40768": "order not found",
+    "43001": "order not found",
+    "43004": "no order to cancel",
+}
 
 # Login and subscription errors after which a new try cannot help until an operator acts.
 FATAL_SOCKET: Final = {
@@ -90,11 +93,15 @@ BACK_OFF: Final = 1 * _S
 """How long to wait after a rate limit: an account's windows are 1 s and the answer names no time."""
 
 
-def write_outcome(code: str, message: str, now: int) -> Outcome:
-    """What a code other than ACCEPTED on a write means. `now`: Unix ns."""
+def write_outcome(code: str, message: str, now: int, *, of_order: bool = False) -> Outcome:
+    """What a code other than ACCEPTED on a write means. `now`: Unix ns.
+
+    `of_order`: the write was about an order that is there already, a cancel or an amend.
+    """
     words = f"{code} {message}".strip()
-    if code in REJECTED:
-        return Rejected(code, message or REJECTED[code])
+    refusals = REJECTED | GONE if of_order else REJECTED
+    if code in refusals:
+        return Rejected(code, message or refusals[code])
     if code in UNSENT:
         return Unsent(words)
     if code in RATE_LIMITED:

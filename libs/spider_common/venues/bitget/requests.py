@@ -38,8 +38,11 @@ def place(order: OrderRequest, codec: Codec, listed: Instrument, closing: Closin
     Raises:
         ValueError: the venue would not take the size or the price as it is, or has no such instrument.
     """
+    prices = [order.price, order.trigger.price if order.trigger else None]
+    if order.size % listed.lot or any(price % listed.tick for price in prices if price is not None):
+        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is between its steps")
     if order.trigger is not None:
-        return _conditional(order, order.trigger, listed, closing)
+        return _conditional(order, order.trigger, closing)
     force = {"force": _FORCE[order.order_type]} if order.order_type in _FORCE else {}
     return codec.order_request(
         order.symbol,
@@ -53,6 +56,13 @@ def place(order: OrderRequest, codec: Codec, listed: Instrument, closing: Closin
 
 def cancel(order: OrderRef) -> VenueRequest:
     return _post("order/cancel-order", {**_named(order), "marginCoin": COIN})
+
+
+def cancel_plan(order: OrderRef) -> VenueRequest:
+    """Conditional orders are cancelled by an endpoint of their own, as a list."""
+    named = _named(order)
+    ids = {name: named.pop(name) for name in ("orderId", "clientOid") if name in named}
+    return _post("order/cancel-plan-order", {**named, "marginCoin": COIN, "orderIdList": [ids]})
 
 
 def modify(change: Amendment, price: Decimal) -> VenueRequest:
@@ -84,13 +94,8 @@ def position_mode(*, hedge: bool) -> VenueRequest:
     return _post("account/set-position-mode", {"productType": PRODUCT, "posMode": mode})
 
 
-def _conditional(
-    order: OrderRequest, trigger: Trigger, listed: Instrument, closing: ClosingSide
-) -> VenueRequest:
-    """An order that waits for the last price, by the endpoints that ccxt's order does not reach by id."""
-    prices = [price for price in (trigger.price, order.price) if price is not None]
-    if order.size % listed.lot or any(price % listed.tick for price in prices):
-        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is between its steps")
+def _conditional(order: OrderRequest, trigger: Trigger, closing: ClosingSide) -> VenueRequest:
+    """An order that waits for the last price to reach its trigger."""
     common = {
         **_symbol(order.symbol),
         "clientOid": order.client_order_id,
