@@ -56,7 +56,7 @@ def test_no_code_means_two_things() -> None:
 
 @pytest.mark.parametrize("code", ["51400", "51503", "51603"])
 def test_an_order_that_is_gone_refuses_its_change(code: str) -> None:
-    """A cancel or an amend of an order that is not open surely did nothing; a new order proves nothing by it."""
+    """A cancel or an amend of an order that is not open did nothing; of a new order it proves nothing."""
     assert isinstance(write_outcome(code, "", TS, of_order=True), Rejected)
     assert isinstance(write_outcome(code, "", TS), Unknown)
     assert set(codes.GONE) >= codes.NOT_FOUND
