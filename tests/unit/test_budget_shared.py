@@ -113,6 +113,14 @@ def test_one_task_keeps_the_limit_across_an_outage(
     assert fullest_window(times, limit) <= limit.count
 
 
+def test_a_burst_without_the_cache_is_not_followed_by_one_with_it() -> None:
+    """Half of the count has gone at once just before the cache is found again: the other half goes evenly."""
+    limit = Limit(10, 1.0)
+    coming = [Call(0, 0), *[Call(0, 2_999)] * 5, *[Call(0, 3_001)] * 10]
+    times = on_mock_clock(granted, limit, [Call(0, 2_000), *coming], [0], tasks=1, outage_ms=(0, 2_900))
+    assert fullest_window(times, limit) <= limit.count
+
+
 @given(st.integers(TASKS, 20), calls, st.integers(0, 2_000), st.integers(1, 2_000))
 def test_tasks_that_return_one_by_one_exceed_by_no_more_than_their_shares(
     count: int, coming: list[Call], begin_ms: int, lasts_ms: int
@@ -348,3 +356,50 @@ async def test_cancelled_at_any_checkpoint_it_takes_nothing_and_holds_nobody_up(
 
         assert await cancel_at_every_checkpoint(call, check) >= 1
     assert returned > len(others)
+
+
+class _Gated(LocalBuckets):
+    """Buckets that answer only when the gate is open."""
+
+    def __init__(self, clock: TrioClock) -> None:
+        super().__init__(clock)
+        self.gate = trio.Event()
+
+    async def take(self, requests: Sequence[Wanted]) -> Sequence[bool]:
+        await self.gate.wait()
+        return await super().take(requests)
+
+
+@pytest.mark.parametrize("quitter", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize("gives", [True, False])
+async def test_cancelled_while_its_token_is_asked_for(
+    quitter: int, gives: bool, autojump_clock: MockClock
+) -> None:
+    """The answer decides: with a token the call returns, without one it is cancelled, and at once."""
+    clock, limit = TrioClock(ORIGIN), Limit(10, 1.0)
+    gated = _Gated(clock)
+    counting = _Counting(gated)
+    budgets = Budgets(clock, counting)
+    scopes = [trio.CancelScope(), trio.CancelScope()]
+    ended = dict[int, tuple[bool, int]]()
+
+    async def caller(number: int) -> None:
+        has_token = False
+        with scopes[number]:
+            await budgets.acquire((BUCKET, limit))
+            has_token = True
+        ended[number] = (has_token, clock.now() - ORIGIN)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(2):
+            nursery.start_soon(caller, number)
+        await trio.testing.wait_all_tasks_blocked()
+        scopes[quitter].cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not ended
+        if not gives:
+            await gated.close(BUCKET, limit, ORIGIN + NS_PER_S)
+        gated.gate.set()
+    assert ended[quitter] == (gives, 0)
+    assert ended[1 - quitter] == (True, 0 if gives else NS_PER_S)
+    assert counting.given == sum(has_token for has_token, _ in ended.values())

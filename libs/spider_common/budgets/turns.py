@@ -67,7 +67,7 @@ class Turns(Generic[R]):
     - A reducing request leaves before any other that wants the same.
     - Clients take turns: while a client has a request that only shared buckets hold, no other client gets
       two requests of that class through them before this client gets one.
-    - Among requests of one client, class and lane, the first to come is the first to leave.
+    - Of one client's requests of a class, those that can leave do so in the order in which they came.
     - Nobody waits for a request that waits for a bucket of its own.
     """
 
