@@ -1,4 +1,4 @@
-"""What the laws of rate budgets share: limits and buckets, a clock that jumps, the fullest window of a run."""
+"""What the laws of rate budgets share: limits, buckets, a clock that jumps, a run's fullest window."""
 
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,5 +48,5 @@ def buckets(
 ) -> SharedBuckets:
     """A task's view of what tasks share; its clock is `skew_ms` ahead, its log lines go to `lines`."""
     clock = TrioClock(ORIGIN + skew_ms * 1_000_000)
-    log = logger("test", clock, write=[].append if lines is None else lines.append)
+    log = logger("test", clock, write=(list[str]() if lines is None else lines).append)
     return SharedBuckets(cache, clock, venue="okx", egress=egress, tasks=tasks, log=log)

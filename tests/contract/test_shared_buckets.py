@@ -36,7 +36,7 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[RedisClient]:
 
 def task(cache: Cache, lines: list[str] | None = None) -> SharedBuckets:
     clock = SystemClock()
-    log = logger("test", clock, write=[].append if lines is None else lines.append)
+    log = logger("test", clock, write=(list[str]() if lines is None else lines).append)
     return SharedBuckets(
         cache, clock, venue="okx", egress="192.0.2.1", tasks=2, log=log, answer_within_s=PATIENCE_S
     )
