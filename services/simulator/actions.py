@@ -70,12 +70,20 @@ class DropSockets(_Action, frozen=True, tag="drop_sockets"):
 
 
 class AnnounceClose(_Action, frozen=True, tag="announce_close"):
-    """Tells every private socket of an account that the venue will close it (OKX notice 64008)."""
+    """Tells every private socket of an account that its end has come, in the venue's way: OKX's notice
+    64008 a minute before closing, BingX's expired listen key."""
 
     account: str
 
 
-Action = OpenAccount | SetPrice | Place | Amend | Cancel | Arm | DropSockets | AnnounceClose
+class Silence(_Action, frozen=True, tag="silence"):
+    """Leaves every private socket of an account open and silent for `duration` ns."""
+
+    account: str
+    duration: int
+
+
+Action = OpenAccount | SetPrice | Place | Amend | Cancel | Arm | DropSockets | AnnounceClose | Silence
 
 
 def apply(venue: Venue, action: Action) -> str:
@@ -122,6 +130,8 @@ def apply(venue: Venue, action: Action) -> str:
         case AnnounceClose():
             for session in venue.sessions(action.account):
                 session.announce_close()
+        case Silence():
+            venue.silence(action.account, now + action.duration)
     venue.publish()
     return order_id
 

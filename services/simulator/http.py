@@ -90,6 +90,7 @@ async def _send(connection: h11.Connection, stream: trio.abc.Stream, response: R
         headers=[
             ("content-type", response.content_type),
             ("content-length", str(len(response.body))),
+            *response.headers,
         ],
     )
     parts = (head, h11.Data(data=response.body), h11.EndOfMessage())

@@ -66,10 +66,20 @@ OKX_INSTRUMENTS: Final = (
 )
 
 
-def _coin_swap(base: str, *, lot: str, minimum: str, maximum: str, tick: str, price: str) -> Instrument:
-    """A swap that counts in base coin, named as Bitget does."""
+def _coin_sized(
+    symbol: str,
+    base: str,
+    *,
+    lot: str,
+    minimum: str,
+    maximum: str,
+    tick: str,
+    price: str,
+    leverage: int = 100,
+) -> Instrument:
+    """A swap whose sizes are in base coin."""
     return Instrument(
-        symbol=f"{base}USDT",
+        symbol=symbol,
         kind="swap",
         base=base,
         quote="USDT",
@@ -78,12 +88,36 @@ def _coin_swap(base: str, *, lot: str, minimum: str, maximum: str, tick: str, pr
         minimum=Decimal(minimum),
         maximum=Decimal(maximum),
         price=Decimal(price),
+        leverage=Decimal(leverage),
     )
 
 
 BITGET_INSTRUMENTS: Final = (
-    _coin_swap("BTC", lot="0.0001", minimum="0.0001", maximum="1200", tick="0.1", price="60000"),
-    _coin_swap("ETH", lot="0.01", minimum="0.01", maximum="20000", tick="0.01", price="3000"),
-    _coin_swap("SOL", lot="0.1", minimum="0.1", maximum="400000", tick="0.005", price="150"),
-    _coin_swap("DOGE", lot="1", minimum="40", maximum="40000000", tick="0.00001", price="0.15"),
+    _coin_sized("BTCUSDT", "BTC", lot="0.0001", minimum="0.0001", maximum="1200", tick="0.1", price="60000"),
+    _coin_sized("ETHUSDT", "ETH", lot="0.01", minimum="0.01", maximum="20000", tick="0.01", price="3000"),
+    _coin_sized("SOLUSDT", "SOL", lot="0.1", minimum="0.1", maximum="400000", tick="0.005", price="150"),
+    _coin_sized("DOGEUSDT", "DOGE", lot="1", minimum="40", maximum="40000000", tick="0.00001", price="0.15"),
+)
+
+_MOST: Final = "1000000000"  # BingX lists no largest order
+BINGX_INSTRUMENTS: Final = (
+    _coin_sized(
+        "BTC-USDT",
+        "BTC",
+        lot="0.0001",
+        minimum="0.0001",
+        maximum=_MOST,
+        tick="0.1",
+        price="60000",
+        leverage=125,
+    ),
+    _coin_sized(
+        "ETH-USDT", "ETH", lot="0.01", minimum="0.01", maximum=_MOST, tick="0.01", price="3000", leverage=125
+    ),
+    _coin_sized(
+        "SOL-USDT", "SOL", lot="0.1", minimum="0.1", maximum=_MOST, tick="0.001", price="150", leverage=125
+    ),
+    _coin_sized(
+        "DOGE-USDT", "DOGE", lot="1", minimum="14", maximum=_MOST, tick="0.00001", price="0.15", leverage=125
+    ),
 )

@@ -28,6 +28,7 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes
     status: int = 200
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Handle = Callable[[Request], Awaitable[Response | None]]

@@ -1,17 +1,28 @@
 """The simulated venues behind their listeners, in one task tree."""
 
 import random
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 import trio
 
+from services.simulator.bingx.rest import PREFIX as BINGX_PREFIX
+from services.simulator.bingx.rest import BingxRest
+from services.simulator.bingx.socket import PATH as BINGX_PATH
+from services.simulator.bingx.socket import BingxSocket
+from services.simulator.bingx.streams import ListenKeys
 from services.simulator.bitget import rest as bitget_rest
 from services.simulator.bitget import socket as bitget_socket
 from services.simulator.bitget.call import Closing
 from services.simulator.control import Control
 from services.simulator.http import serve_http
-from services.simulator.instruments import BITGET_INSTRUMENTS, OKX_INSTRUMENTS, Instrument
+from services.simulator.instruments import (
+    BINGX_INSTRUMENTS,
+    BITGET_INSTRUMENTS,
+    OKX_INSTRUMENTS,
+    Instrument,
+)
 from services.simulator.okx import rest, socket
 from services.simulator.request import Handle, Request, Response
 from services.simulator.venue import Venue
@@ -35,6 +46,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     okx_instruments: tuple[Instrument, ...] = OKX_INSTRUMENTS
     bitget_instruments: tuple[Instrument, ...] = BITGET_INSTRUMENTS
     bitget_closing: Closing = "position"
+    bingx_instruments: tuple[Instrument, ...] = BINGX_INSTRUMENTS
 
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +64,12 @@ class Simulator(msgspec.Struct, frozen=True):
     addresses: Addresses
     okx: Venue
     bitget: Venue
+    bingx: Venue
+
+    @property
+    def venues(self) -> Mapping[str, Venue]:
+        """By name."""
+        return {venue.name: venue for venue in (self.okx, self.bitget, self.bingx)}
 
 
 async def serve_simulator(
@@ -65,17 +83,20 @@ async def serve_simulator(
     """Serves until cancelled; starts with the `Simulator`, once every listener accepts."""
     okx = Venue("okx", config.okx_instruments, clock)
     bitget = Venue("bitget", config.bitget_instruments, clock)
-    control = Control({venue.name: venue for venue in (okx, bitget)})
+    bingx, keys = Venue("bingx", config.bingx_instruments, clock), ListenKeys(rng)
     handle = _by_path(
         {
             rest.PREFIX: rest.OkxRest(okx).handle,
             bitget_rest.PREFIX: bitget_rest.BitgetRest(bitget, config.bitget_closing).handle,
+            BINGX_PREFIX: BingxRest(bingx, keys).handle,
         }
     )
     routes = {
         socket.PATH: socket.OkxSocket(okx, rng).converse,
         bitget_socket.PATH: bitget_socket.BitgetSocket(bitget, config.bitget_closing).converse,
+        BINGX_PATH: BingxSocket(bingx, keys).converse,
     }
+    control = Control({venue.name: venue for venue in (okx, bitget, bingx)})
     rest_listener, rest_port = await network.listen(config.host, config.rest_port)
     socket_listener, socket_port = await network.listen(config.host, config.socket_port)
     control_listener, control_port = await network.listen(config.host, config.control_port)
@@ -86,7 +107,7 @@ async def serve_simulator(
         await nursery.start(serve_http, rest_listener, handle, name="simulator.rest")
         await nursery.start(serve_websocket, socket_listener, routes, name="simulator.sockets")
         await nursery.start(serve_http, control_listener, control.handle, name="simulator.control")
-        task_status.started(Simulator(addresses, okx, bitget))
+        task_status.started(Simulator(addresses, okx, bitget, bingx))
 
 
 def _by_path(prefixes: dict[str, Handle]) -> Handle:

@@ -40,6 +40,7 @@ class Venue:
         self._sessions: dict[str, list[Session]] = {}  # by account, oldest first
         self._published = 0
         self._hidden_until: dict[str, int] = {}  # order id -> Unix ns
+        self._silent_until: dict[str, int] = {}  # account -> Unix ns
 
     def account_of_key(self, key: str) -> Account | None:
         """The account that an API key belongs to."""
@@ -87,6 +88,13 @@ class Venue:
     def visible(self, order: Order) -> bool:
         return self._hidden_until.get(order.order_id, 0) <= self.clock.now()
 
+    def silence(self, account: str, until: int) -> None:
+        """Lets an account's sockets stay open and say nothing until a time (Unix ns)."""
+        self._silent_until[account] = until
+
+    def silent(self, account: str) -> bool:
+        return self._silent_until.get(account, 0) > self.clock.now()
+
     def reset(self) -> None:
         """Forgets everything: accounts, orders, prices, faults; breaks every socket."""
         for account in tuple(self._sessions):
@@ -95,3 +103,4 @@ class Venue:
         self.faults.clear()
         self._published = 0
         self._hidden_until.clear()
+        self._silent_until.clear()

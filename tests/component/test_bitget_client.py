@@ -15,6 +15,7 @@ from services.simulator.faults import Fault
 from services.simulator.ledger import Canceled, Executed, Placed
 from services.simulator.rules import NewOrder
 from services.simulator.simulator import SimulatorConfig, serve_simulator
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
@@ -33,7 +34,6 @@ from spider_common.sdk.http import TrioTransport, client
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bitget.client import BitgetClient
 from spider_common.venues.bitget.parse import ClosingSide
-from spider_common.venues.budget import Budgets
 from spider_common.venues.outcomes import (
     Accepted,
     Found,

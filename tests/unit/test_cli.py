@@ -556,9 +556,9 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         sys.stdout.write(f"seeds {first} to {first + count - 1}\n")
         return int(first + count > 9)
 
-    stand_in = types.ModuleType("services.local.simulate")
+    stand_in = types.ModuleType("services.local.seeds")
     monkeypatch.setattr(stand_in, "simulate_seeds", simulate_seeds, raising=False)
-    monkeypatch.setitem(sys.modules, "services.local.simulate", stand_in)
+    monkeypatch.setitem(sys.modules, "services.local.seeds", stand_in)
     return asked
 
 

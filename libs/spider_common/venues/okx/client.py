@@ -9,15 +9,17 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId, VenueOrderId
+from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.intents import Intent
 from spider_common.domain.orders import OrderFact, PositionSide
+from spider_common.domain.reasons import Reason
+from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials, Secret
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.okx import codes, parse
 from spider_common.venues.okx.session import OkxSession
 from spider_common.venues.outcomes import (
@@ -27,6 +29,7 @@ from spider_common.venues.outcomes import (
     NotFound,
     Outcome,
     RateLimited,
+    Refused,
     Unknown,
     UnreadableFrame,
     Unsent,
@@ -61,7 +64,7 @@ class OkxClient:
         self, *, http: httpx.AsyncClient, codec: Codec, budgets: Budgets, clock: Clock, socket_url: str
     ) -> None:
         self._http, self._codec, self._budgets, self._clock = http, codec, budgets, clock
-        self.socket_url = socket_url
+        self._socket_url = socket_url
         self.known_instruments = InstrumentList(())
 
     async def instruments(self) -> Sequence[Instrument]:
@@ -72,24 +75,38 @@ class OkxClient:
         self.known_instruments = InstrumentList(found)
         return found
 
+    async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
+        return self._socket_url
+
+    async def keep_alive(self, credentials: Credentials, url: str) -> None:
+        """Nothing to do: a login lasts as long as its socket."""
+
     def session(self, credentials: Credentials, account: AccountId) -> OkxSession:
         return OkxSession(credentials, account, self.known_instruments)
 
-    async def ready_to_place(self, intent: Intent) -> None:
-        account = intent.account.account
+    async def ready_to_place(self, order: OrderRequest) -> None:
+        account = order.account.account
         await self._budgets.acquire(
-            (("order", account, intent.symbol), ORDERS), (("account", account), ACCOUNT)
+            (("order", account, order.symbol), ORDERS),
+            (("account", account), ACCOUNT),
+            client=account,
+            reducing=order.reduce_only,
         )
 
-    async def place(self, credentials: Credentials, intent: Intent, *, expires: int) -> Outcome:
-        order = self._codec.order_request(
-            intent.symbol,
-            side=intent.side,
-            size=intent.size,
-            client_order_id=intent.client_order_id,
-            params=_position(intent),
+    async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
+        if credentials.passphrase is None:
+            return Refused(Reason.NO_CREDENTIALS)
+        instrument = self.known_instruments.get(Venue.OKX, order.symbol)
+        if instrument is None or order.size < instrument.minimum or order.size % instrument.lot:
+            return Refused(Reason.INSTRUMENT_CHANGED)  # since the order was planned
+        asked = self._codec.order_request(
+            order.symbol,
+            side=order.side,
+            size=order.size,
+            client_order_id=order.client_order_id,
+            params=_position(order),
         )
-        request = self._codec.sign(credentials, order, headers={"expTime": str(expires // NS_PER_MS)})
+        request = self._codec.sign(credentials, asked, headers={"expTime": str(expires // NS_PER_MS)})
         try:
             answer = await self._http.request(
                 request.method,
@@ -100,17 +117,17 @@ class OkxClient:
             )
         except _NEVER_SENT as error:
             return Unsent(_words(error))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return Unknown(_words(error))
         outcome = _order_outcome(answer, self._clock.now())
         if isinstance(outcome, RateLimited):
-            account = intent.account.account
-            self._budgets.back_off(("order", account, intent.symbol), ORDERS, outcome.until)
+            account = order.account.account
+            await self._budgets.back_off(("order", account, order.symbol), ORDERS, outcome.until)
         return outcome
 
-    async def find(self, credentials: Credentials, intent: Intent) -> Lookup:
-        account = intent.account.account
-        named = {"instId": intent.symbol, "clOrdId": intent.client_order_id}
+    async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
+        account = order.account.account
+        named = {"instId": order.symbol, "clOrdId": order.client_order_id}
         try:
             rows = await self._query(credentials, "trade/order", named, account=account)
         except _CodeError as error:
@@ -121,8 +138,8 @@ class OkxClient:
             return Unknown(str(error))
         try:
             if not rows:
-                history = await self._history(credentials, account, intent.symbol)
-                rows = [row for row in history if row.get("clOrdId") == intent.client_order_id]
+                history = await self._history(credentials, account, order.symbol)
+                rows = [row for row in history if row.get("clOrdId") == order.client_order_id]
             if not rows:
                 return NotFound()
             return Found(self._order(rows[0], "data[0]", account))
@@ -140,6 +157,13 @@ class OkxClient:
         executions = self._executions(fills, account)
         for fact in self._orders(open_rows, account):
             facts.setdefault(fact.venue_order_id, fact)
+        # History goes by the time an order was made. One made before `begin` and ended since is in neither
+        # listing, but if it was filled its fills, which go by their own time, name it.
+        for execution in executions:
+            if execution.venue_order_id not in facts:
+                named = {"instId": execution.symbol, "ordId": execution.venue_order_id}
+                for row in await self._query(credentials, "trade/order", named, account=account):
+                    facts[execution.venue_order_id] = self._order(row, "data[0]", account)
         balance = await self._query(credentials, "account/balance", {}, account=account)
         return Told(
             facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
@@ -214,8 +238,11 @@ class OkxClient:
         Raises:
             VenueError: no answer, an error code, or an answer that cannot be read.
         """
-        await self._budgets.acquire(((path, account), QUERIES))
+        counted_for = (ADDRESS, path) if account is None else (path, account)
+        await self._budgets.acquire((counted_for, QUERIES))
         section = "public" if credentials is None else "private"
+        if credentials is not None and credentials.passphrase is None:
+            raise VenueError(f"{path}: OKX keys have a passphrase; add it to the account's secret")
         question = VenueRequest((section,), "GET", path, asked)
         request = self._codec.sign(credentials or _NOBODY, question)
         try:
@@ -225,9 +252,9 @@ class OkxClient:
                 headers=request.headers,
                 extensions={"deadline": ANSWER_WITHIN_S},
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise VenueError(f"{path}: {_words(error)}") from error
-        body = _read(answer)
+        body = _read(answer, path)
         code = parse.text(body, "code", path)
         if code != "0":
             raise _CodeError(path, code, parse.text(body, "msg", path, default=""))
@@ -242,17 +269,17 @@ class _CodeError(VenueError):
         super().__init__(f"{path}: {code} {words}")
 
 
-def _position(intent: Intent) -> dict[str, str | bool]:
+def _position(order: OrderRequest) -> dict[str, str | bool]:
     """Which position an order works on. In hedge mode its side says so, and reduceOnly does not apply."""
-    if intent.position_side is not PositionSide.NET:
-        return {"tdMode": "cross", "posSide": intent.position_side.value}
-    return {"tdMode": "cross", "reduceOnly": True} if intent.reduce_only else {"tdMode": "cross"}
+    if order.position_side is not PositionSide.NET:
+        return {"tdMode": "cross", "posSide": order.position_side.value}
+    return {"tdMode": "cross", "reduceOnly": True} if order.reduce_only else {"tdMode": "cross"}
 
 
 def _order_outcome(answer: httpx.Response, now: int) -> Outcome:
     """What an answer to an order request says. Whatever cannot be read is unknown, not refused."""
     try:
-        body = _read(answer)
+        body = _read(answer, "answer")
         code, words = parse.text(body, "code", "answer"), parse.text(body, "msg", "answer", default="")
         rows = _rows(body, "answer") if "data" in body else []
         if rows:
@@ -265,14 +292,14 @@ def _order_outcome(answer: httpx.Response, now: int) -> Outcome:
     return codes.write_outcome(code, words, now)
 
 
-def _read(answer: httpx.Response) -> Mapping[str, Any]:
+def _read(answer: httpx.Response, place: str) -> Mapping[str, Any]:
     """The JSON object in an answer, whatever its HTTP status: OKX puts its codes into the body."""
     try:
         body = msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableFrame(f"answer with HTTP status {answer.status_code} is not JSON") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise UnreadableFrame(f"{place}: answer with HTTP status {answer.status_code} is not JSON") from error
     if not isinstance(body, dict):
-        raise UnreadableFrame("answer: not a JSON object")
+        raise UnreadableFrame(f"{place}: not a JSON object")
     return body
 
 
@@ -283,5 +310,5 @@ def _rows(body: Mapping[str, Any], place: str) -> list[parse.Row]:
     return rows
 
 
-def _words(error: httpx.TransportError) -> str:
+def _words(error: httpx.RequestError) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

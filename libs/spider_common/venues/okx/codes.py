@@ -56,6 +56,8 @@ UNKNOWN: Final = {
     "51149": "timeout at the venue",
 }
 NOT_FOUND: Final = frozenset({"51603"})
+# Answers to a cancel or an amend: the order is not open any more.
+GONE: Final = frozenset({"51400", "51503"})
 
 # Login and subscription errors after which a new try cannot help until an operator acts.
 FATAL_SOCKET: Final = {

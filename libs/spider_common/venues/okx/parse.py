@@ -3,8 +3,9 @@
 Source: https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-order-channel
 """
 
+import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, TypeVar
 
 from spider_common.domain.executions import Execution
@@ -18,6 +19,9 @@ Row = Mapping[str, object]
 Known = TypeVar("Known")
 
 _MS: Final = 1_000_000
+_NUMBER: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,2})?")
+_MILLISECONDS: Final = re.compile(r"[0-9]{1,13}")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _STATUS: Final = {
     "live": OrderStatus.LIVE,
@@ -36,6 +40,7 @@ _TYPE: Final = {
     "mmp": OrderType.LIMIT,
     "mmp_and_post_only": OrderType.POST_ONLY,
 }
+_FLAG: Final = {"true": True, "false": False, "": False}
 _SIDE: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _POSITION_SIDE: Final = {
     "": PositionSide.NET,
@@ -56,8 +61,8 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         UnreadableFrame: a field is missing or has a value that the documentation does not have.
     """
     instrument = _instrument(row, place, instruments)
-    filled = instrument.to_base(number(row, "accFillSz", place, empty=Decimal(0)))
-    quantity = instrument.to_base(number(row, "sz", place))
+    filled = instrument.to_base(amount(row, "accFillSz", place, empty=Decimal(0)))
+    quantity = instrument.to_base(amount(row, "sz", place))
     if text(row, "tgtCcy", place, default="") == "quote_ccy":
         quantity = filled  # a spot market buy is sized in quote currency; what it bought is all we can know
     client = text(row, "clOrdId", place, default="")
@@ -66,11 +71,11 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         venue=Venue.OKX,
         account=account,
         symbol=instrument.symbol,
-        venue_order_id=VenueOrderId(text(row, "ordId", place)),
+        venue_order_id=VenueOrderId(identifier(row, "ordId", place)),
         client_order_id=ClientOrderId(client) if client else None,
         side=one_of(row, "side", place, _SIDE),
         position_side=one_of(row, "posSide", place, _POSITION_SIDE),
-        reduce_only=text(row, "reduceOnly", place, default="false") == "true",
+        reduce_only=one_of(row, "reduceOnly", place, _FLAG, default="false"),
         order_type=one_of(row, "ordType", place, _TYPE),
         status=one_of(row, "state", place, _STATUS),
         quantity=quantity,
@@ -86,8 +91,7 @@ def execution(
     row: Row, *, place: str, account: AccountId, instruments: InstrumentList, pushed: bool
 ) -> Execution | None:
     """The fill in a row, if it tells of one: `pushed` rows are of the orders channel, others of `fills`."""
-    trade = text(row, "tradeId", place, default="")
-    if not trade:
+    if not text(row, "tradeId", place, default=""):
         return None
     instrument = _instrument(row, place, instruments)
     client = text(row, "clOrdId", place, default="")
@@ -95,11 +99,11 @@ def execution(
         venue=Venue.OKX,
         account=account,
         symbol=instrument.symbol,
-        trade_id=TradeId(trade),
-        venue_order_id=VenueOrderId(text(row, "ordId", place)),
+        trade_id=TradeId(identifier(row, "tradeId", place)),
+        venue_order_id=VenueOrderId(identifier(row, "ordId", place)),
         client_order_id=ClientOrderId(client) if client else None,
         side=one_of(row, "side", place, _SIDE),
-        quantity=instrument.to_base(number(row, "fillSz", place)),
+        quantity=instrument.to_base(amount(row, "fillSz", place)),
         price=number(row, "fillPx", place),
         fee=number(row, "fillFee" if pushed else "fee", place, empty=Decimal(0)),
         fee_currency=text(row, "fillFeeCcy" if pushed else "feeCcy", place, default=""),
@@ -129,8 +133,11 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
     if kind != "SWAP" or text(row, "ctType", place, default="linear") != "linear":
         return None
     settle = text(row, "settleCcy", place)
-    contract = number(row, "ctVal", place) * number(row, "ctMult", place, empty=Decimal(1))
-    base, quote, *_ = symbol.split("-")
+    contract = step(row, "ctVal", place) * step(row, "ctMult", place, empty=Decimal(1))
+    base, _, rest = symbol.partition("-")
+    quote = rest.partition("-")[0]
+    if not quote:
+        raise UnreadableFrame(f"{place}.instId: {symbol!r} does not name base and quote: BTC-USDT-SWAP does")
     return _listed(row, place, symbol, InstrumentKind.SWAP, base, quote, settle, contract)
 
 
@@ -152,9 +159,9 @@ def _listed(
         quote=quote,
         settle=settle,
         contract_size=Decimal(contract_size),
-        lot=number(row, "lotSz", place),
-        minimum=number(row, "minSz", place),
-        tick=number(row, "tickSz", place),
+        lot=step(row, "lotSz", place),
+        minimum=step(row, "minSz", place),
+        tick=step(row, "tickSz", place),
     )
 
 
@@ -178,35 +185,57 @@ def text(row: Row, field: str, place: str, *, default: str | None = None) -> str
     return value
 
 
+def identifier(row: Row, field: str, place: str) -> str:
+    """An id that the venue gave. Ours are made of these, so nothing else may be in one."""
+    value = text(row, field, place)
+    if not _IDENTIFIER.fullmatch(value):
+        raise UnreadableFrame(f"{place}.{field}: {value!r} is not an id of letters and digits")
+    return value
+
+
 def number(row: Row, field: str, place: str, *, empty: Decimal | None = None) -> Decimal:
     """A decimal in a string; `empty` stands in where OKX sends an empty one."""
     value = text(row, field, place, default=None if empty is None else "")
     if not value and empty is not None:
         return empty
-    try:
-        result = Decimal(value)
-    except InvalidOperation:
-        raise UnreadableFrame(f"{place}.{field}: {value!r} is not a number") from None
-    if not result.is_finite():
-        raise UnreadableFrame(f"{place}.{field}: {value!r} is not a finite number")
+    if not _NUMBER.fullmatch(value):  # Decimal itself would also take "NaN", "1_0", " 1 " and 1e999999
+        raise UnreadableFrame(f"{place}.{field}: {value!r} is not a number")
+    return Decimal(value)
+
+
+def amount(row: Row, field: str, place: str, *, empty: Decimal | None = None) -> Decimal:
+    """A number that is not below zero."""
+    result = number(row, field, place, empty=empty)
+    if result < 0:
+        raise UnreadableFrame(f"{place}.{field}: {result} is below zero; its sign is in the side")
+    return result
+
+
+def step(row: Row, field: str, place: str, *, empty: Decimal | None = None) -> Decimal:
+    """A number that others are divided by."""
+    result = number(row, field, place, empty=empty)
+    if result <= 0:
+        raise UnreadableFrame(f"{place}.{field}: {result} is not a step; it is above zero")
     return result
 
 
 def optional_number(row: Row, field: str, place: str) -> Decimal | None:
-    return number(row, field, place) if row.get(field) not in {"", None} else None
+    return number(row, field, place) if row.get(field) not in ("", None) else None
 
 
 def milliseconds(row: Row, field: str, place: str) -> int:
     """A Unix time in ms, as ns."""
     value = text(row, field, place)
-    if not value.isdecimal():
+    if not _MILLISECONDS.fullmatch(value):  # 13 digits last until the year 2286, and fit in ns into 64 bits
         raise UnreadableFrame(f"{place}.{field}: {value!r} is not a time in milliseconds")
     return int(value) * _MS
 
 
-def one_of(row: Row, field: str, place: str, known: Mapping[str, Known]) -> Known:
+def one_of(
+    row: Row, field: str, place: str, known: Mapping[str, Known], *, default: str | None = None
+) -> Known:
     """A field with a closed set of values."""
-    value = text(row, field, place)
+    value = text(row, field, place, default=default)
     if value not in known:
         raise UnreadableFrame(f"{place}.{field}: {value!r} is none of {', '.join(filter(None, known))}")
     return known[value]

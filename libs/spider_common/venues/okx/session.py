@@ -47,6 +47,8 @@ class OkxSession:
 
     def opened(self, now: int) -> Sequence[SessionEvent]:
         self._heard, self._ready_by = now, now + LOGIN_WITHIN
+        if self._credentials.passphrase is None:
+            return [Failed("OKX keys have a passphrase; add it to the account's secret", fatal=True)]
         return [Send(login_frame(self._credentials, now))]
 
     def due(self) -> int:
@@ -137,7 +139,8 @@ def read_object(frame: str | bytes) -> parse.Row:
         raise UnreadableFrame(f"frame: {len(frame)} long, more than the {MAX_FRAME} that any frame has")
     try:
         body = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:  # nesting may never end
+    # the others are text that is no UTF-8 and nesting without an end
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise UnreadableFrame(f"frame: not JSON: {error}") from error
     if not isinstance(body, dict):
         raise UnreadableFrame("frame: not a JSON object")

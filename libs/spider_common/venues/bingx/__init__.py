@@ -1,0 +1,1 @@
+"""BingX: USDT linear swaps, and the private spot frames."""

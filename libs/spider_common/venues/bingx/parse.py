@@ -1,0 +1,379 @@
+"""BingX's rows to facts. PURE.
+
+Sources: https://bingx-api.github.io/docs-v3/#/en/Swap/Websocket%20Account%20Data and
+``/Swap/Trades%20Endpoints``, ``/Swap/Account%20Endpoints``; the spot frames likewise under ``/Spot``.
+
+Pushes and REST name the same things differently; a table for each says how. Sizes are in base coin.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from spider_common.domain.executions import Execution
+from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.products import Equity
+from spider_common.domain.quantities import ZERO
+from spider_common.domain.requests import PositionFact
+from spider_common.venues.bingx.fields import (
+    Row,
+    amount,
+    flag,
+    mapping,
+    milliseconds,
+    number,
+    one_of,
+    positive,
+    rows,
+    text,
+    written_time,
+)
+from spider_common.venues.outcomes import UnreadableFrame
+
+_STATUS: Final = {
+    "NEW": OrderStatus.LIVE,
+    "PENDING": OrderStatus.LIVE,
+    "WORKING": OrderStatus.LIVE,
+    "PARTIALLY_FILLED": OrderStatus.PARTIALLY_FILLED,
+    "FILLED": OrderStatus.FILLED,
+    "CANCELED": OrderStatus.CANCELED,
+    "CANCELLED": OrderStatus.CANCELED,
+    "EXPIRED": OrderStatus.CANCELED,
+    "FAILED": OrderStatus.CANCELED,
+}
+# A conditional order is what it becomes when its trigger fires.
+_TYPE: Final = {
+    "MARKET": OrderType.MARKET,
+    "LIMIT": OrderType.LIMIT,
+    "STOP": OrderType.LIMIT,
+    "TAKE_PROFIT": OrderType.LIMIT,
+    "TRIGGER_LIMIT": OrderType.LIMIT,
+    "STOP_MARKET": OrderType.MARKET,
+    "TAKE_PROFIT_MARKET": OrderType.MARKET,
+    "TRIGGER_MARKET": OrderType.MARKET,
+    "TRAILING_STOP_MARKET": OrderType.MARKET,
+    "TRAILING_TP_SL": OrderType.MARKET,
+    "LIQUIDATION": OrderType.MARKET,
+}
+_TIME_IN_FORCE: Final = {
+    "": OrderType.LIMIT,
+    "GTC": OrderType.LIMIT,
+    "PostOnly": OrderType.POST_ONLY,
+    "IOC": OrderType.IOC,
+    "FOK": OrderType.FOK,
+}
+_SIDE: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
+_POSITION_SIDE: Final = {
+    "BOTH": PositionSide.NET,
+    "LONG": PositionSide.LONG,
+    "SHORT": PositionSide.SHORT,
+}
+_MOST_DIGITS: Final = 18  # behind the point of a step
+_EXECUTIONS: Final = frozenset({"NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"})
+
+
+class _Names(msgspec.Struct, frozen=True):
+    """What an order's fields are called."""
+
+    symbol: str
+    order_id: str
+    client_order_id: str
+    side: str
+    position_side: str
+    reduce_only: str
+    order_type: str
+    status: str
+    quantity: str
+    filled: str
+    price: str
+    average_price: str
+
+
+_REST: Final = _Names(
+    symbol="symbol",
+    order_id="orderId",
+    client_order_id="clientOrderId",
+    side="side",
+    position_side="positionSide",
+    reduce_only="reduceOnly",
+    order_type="type",
+    status="status",
+    quantity="origQty",
+    filled="executedQty",
+    price="price",
+    average_price="avgPrice",
+)
+_PUSH: Final = _Names(
+    symbol="s",
+    order_id="i",
+    client_order_id="c",
+    side="S",
+    position_side="ps",
+    reduce_only="ro",
+    order_type="o",
+    status="X",
+    quantity="q",
+    filled="z",
+    price="p",
+    average_price="ap",
+)
+
+
+def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentList, seen: int) -> OrderFact:
+    """The fact in a row of the order endpoints.
+
+    Args:
+        place: where the row stands, for errors: ``orders[0]``.
+        seen: when the answer was read, Unix ns.
+
+    Raises:
+        UnreadableFrame: a field is missing or has a value that the documentation does not have.
+    """
+    instrument = _instrument(row, "symbol", place, instruments, InstrumentKind.SWAP)
+    updated = milliseconds(row, "updateTime", place)
+    return _fact(row, _REST, place, account, instrument, updated=updated, seen=seen)
+
+
+def pushed_order(
+    frame: Row, *, account: AccountId, instruments: InstrumentList, seen: int
+) -> tuple[OrderFact, Execution | None]:
+    """What a push of ``TRADE_UPDATE`` or ``ORDER_TRADE_UPDATE`` tells.
+
+    The order's update time is the frame's ``T`` (``o.T`` is the trade's, and zero in some frames), as
+    REST's ``updateTime``. The fill is told only by frames that carry its size and price (``l``, ``L``);
+    those without state the sum (``z``) alone, from which no single fill follows once a push is missed.
+    """
+    row = mapping(frame, "o", "frame")
+    if text(row, "x", "o") not in _EXECUTIONS:
+        raise UnreadableFrame(f"o.x: {row['x']!r:.80} is none of {', '.join(sorted(_EXECUTIONS))}")
+    instrument = _instrument(row, "s", "o", instruments, InstrumentKind.SWAP)
+    updated = milliseconds(frame, "T" if "T" in frame else "E", "frame")
+    fact = _fact(row, _PUSH, "o", account, instrument, updated=updated, seen=seen)
+    if row["x"] != "TRADE" or "l" not in row or "L" not in row:
+        return fact, None
+    return fact, _execution(row, fact, trade=text(row, "td", "o"), at=updated)
+
+
+def spot_order(
+    row: Row, *, account: AccountId, instruments: InstrumentList, seen: int
+) -> tuple[OrderFact, Execution | None]:
+    """What the ``data`` of a ``spot.executionReport`` tells. Market buys are sized in quote currency there:
+    what they bought is all we can know."""
+    if text(row, "x", "data") not in _EXECUTIONS:
+        raise UnreadableFrame(f"data.x: {row['x']!r:.80} is none of {', '.join(sorted(_EXECUTIONS))}")
+    instrument = _instrument(row, "s", "data", instruments, InstrumentKind.SPOT)
+    filled = amount(row, "z", "data", empty=ZERO)
+    updated = milliseconds(row, "E", "data")
+    paid = amount(row, "Z", "data", empty=ZERO)
+    order_type = one_of(row, "o", "data", _TYPE)
+    client = text(row, "c", "data", default="") or text(row, "C", "data", default="")
+    fact = OrderFact(
+        venue=Venue.BINGX,
+        account=account,
+        symbol=instrument.symbol,
+        venue_order_id=VenueOrderId(text(row, "i", "data")),
+        client_order_id=ClientOrderId(client) if client else None,
+        side=one_of(row, "S", "data", _SIDE),
+        position_side=PositionSide.NET,
+        reduce_only=False,
+        order_type=order_type,
+        status=one_of(row, "X", "data", _STATUS),
+        quantity=amount(row, "q", "data") or filled,
+        cum_filled=filled,
+        price=None if order_type is OrderType.MARKET else positive(row, "p", "data"),
+        average_price=paid / filled if filled else None,
+        ts_venue=updated,
+        ts_seen=seen,
+    )
+    if row["x"] != "TRADE":
+        return fact, None
+    return fact, _execution(row, fact, trade=text(row, "t", "data"), at=milliseconds(row, "T", "data"))
+
+
+def execution(
+    row: Row, *, place: str, account: AccountId, instruments: InstrumentList, client: ClientOrderId | None
+) -> Execution:
+    """The fill in a row of ``fillHistory``.
+
+    Its ``filledTime`` carries an offset and is right; ``filledTm`` writes the same local time with a Z.
+
+    Args:
+        client: the order's client order id, which these rows do not have.
+    """
+    instrument = _instrument(row, "symbol", place, instruments, InstrumentKind.SWAP)
+    return Execution(
+        venue=Venue.BINGX,
+        account=account,
+        symbol=instrument.symbol,
+        trade_id=TradeId(text(row, "tradeId", place)),
+        venue_order_id=VenueOrderId(text(row, "orderId", place)),
+        client_order_id=client,
+        side=one_of(row, "side", place, _SIDE),
+        quantity=amount(row, "qty" if "qty" in row else "volume", place),
+        price=number(row, "price", place),
+        fee=number(row, "commission", place, empty=ZERO),
+        fee_currency=text(row, "commissionAsset", place, default="USDT"),
+        ts_venue=written_time(row, "filledTime", place),
+    )
+
+
+def equity(row: Row, *, place: str, account: AccountId, at: int) -> Equity | None:
+    """What an account is worth, from a row of ``user/balance``; None for a currency that we do not trade in.
+
+    Args:
+        at: the venue's time of the answer, Unix ns: the rows have none of their own.
+    """
+    currency = text(row, "asset", place)
+    if currency != "USDT":
+        return None
+    return Equity(account=account, equity=number(row, "equity", place), currency=currency, ts_venue=at)
+
+
+def position(row: Row, *, place: str, account: AccountId, hedge: bool) -> PositionFact:
+    """What an account holds, from a row of ``user/positions``, which says LONG or SHORT in either mode.
+
+    Args:
+        hedge: the account's position mode.
+    """
+    side = one_of(row, "positionSide", place, _POSITION_SIDE)
+    return PositionFact(
+        venue=Venue.BINGX,
+        account=account,
+        symbol=text(row, "symbol", place),
+        position_side=side if hedge else PositionSide.NET,
+        quantity=_signed(number(row, "positionAmt", place), side),
+        entry_price=positive(row, "avgPrice", place),
+        ts_venue=milliseconds(row, "updateTime", place),
+    )
+
+
+def pushed_positions(frame: Row, *, account: AccountId) -> tuple[PositionFact, ...]:
+    """The positions that an ``ACCOUNT_UPDATE`` names: LONG or SHORT, or BOTH with a signed size.
+
+    Its balances are wallet balances without open profit: they are not what an account is worth.
+    """
+    update = mapping(frame, "a", "frame")
+    at = milliseconds(frame, "T" if "T" in frame else "E", "frame")
+    found = []
+    for index, row in enumerate(rows(update, "P", "a") if "P" in update else []):
+        place = f"a.P[{index}]"
+        side = one_of(row, "ps", place, _POSITION_SIDE)
+        found.append(
+            PositionFact(
+                venue=Venue.BINGX,
+                account=account,
+                symbol=text(row, "s", place),
+                position_side=side,
+                quantity=_signed(number(row, "pa", place), side),
+                entry_price=positive(row, "ep", place),
+                ts_venue=at,
+            )
+        )
+    return tuple(found)
+
+
+def instrument(row: Row, *, place: str) -> Instrument | None:
+    """A swap of ``quote/contracts``; None for one that is not settled in USDT or not open to the API."""
+    symbol = text(row, "symbol", place)
+    settle = text(row, "currency", place)
+    open_to_api = flag(row, "apiStateOpen", place, default=True) and text(row, "status", place) == "1"
+    if settle != "USDT" or not open_to_api:
+        return None
+    lot, tick = _step(row, "quantityPrecision", place), _step(row, "pricePrecision", place)
+    return Instrument(
+        venue=Venue.BINGX,
+        symbol=symbol,
+        kind=InstrumentKind.SWAP,
+        base=text(row, "asset", place),
+        quote="USDT",
+        settle=settle,
+        contract_size=Decimal(1),
+        lot=lot,
+        minimum=max(amount(row, "tradeMinQuantity", place), lot),
+        tick=tick,
+    )
+
+
+def _fact(
+    row: Row,
+    names: _Names,
+    place: str,
+    account: AccountId,
+    instrument: Instrument,
+    *,
+    updated: int,
+    seen: int,
+) -> OrderFact:
+    order_type = one_of(row, names.order_type, place, _TYPE)
+    market = order_type is OrderType.MARKET
+    if not market and "timeInForce" in row:
+        order_type = one_of(row, "timeInForce", place, _TIME_IN_FORCE)
+    client = text(row, names.client_order_id, place, default="")
+    return OrderFact(
+        venue=Venue.BINGX,
+        account=account,
+        symbol=instrument.symbol,
+        venue_order_id=VenueOrderId(text(row, names.order_id, place)),
+        client_order_id=ClientOrderId(client) if client else None,
+        side=one_of(row, names.side, place, _SIDE),
+        position_side=one_of(row, names.position_side, place, _POSITION_SIDE),
+        reduce_only=flag(row, names.reduce_only, place, default=False),
+        order_type=order_type,
+        status=one_of(row, names.status, place, _STATUS),
+        quantity=amount(row, names.quantity, place),
+        cum_filled=amount(row, names.filled, place, empty=ZERO),
+        # a market order's price is the market's as it came in, not a limit
+        price=None if market else positive(row, names.price, place),
+        average_price=positive(row, names.average_price, place),
+        ts_venue=updated,
+        ts_seen=seen,
+    )
+
+
+def _execution(row: Row, fact: OrderFact, *, trade: str, at: int) -> Execution:
+    """The fill that a push carries beside its fact."""
+    return Execution(
+        venue=fact.venue,
+        account=fact.account,
+        symbol=fact.symbol,
+        trade_id=TradeId(trade),
+        venue_order_id=fact.venue_order_id,
+        client_order_id=fact.client_order_id,
+        side=fact.side,
+        quantity=amount(row, "l", "fill"),
+        price=number(row, "L", "fill"),
+        fee=number(row, "n", "fill", empty=ZERO),
+        fee_currency=text(row, "N", "fill", default="USDT"),
+        ts_venue=at,
+    )
+
+
+def _signed(size: Decimal, side: PositionSide) -> Decimal:
+    """A leg's size says how much and its side says which way; a net position's size says both."""
+    if side is PositionSide.NET:
+        return size
+    return -abs(size) if side is PositionSide.SHORT else abs(size)
+
+
+def _step(row: Row, field: str, place: str) -> Decimal:
+    """Digits behind the point, as the smallest step."""
+    digits = text(row, field, place)
+    if not (digits.isascii() and digits.isdigit()) or int(digits[:3]) > _MOST_DIGITS:
+        raise UnreadableFrame(f"{place}.{field}: {digits!r:.80} is not a number of digits")
+    return Decimal(1).scaleb(-int(digits))
+
+
+def _instrument(
+    row: Row, field: str, place: str, instruments: InstrumentList, kind: InstrumentKind
+) -> Instrument:
+    """BingX gives spot pairs and swaps the same names, so the kind is part of the question."""
+    symbol = text(row, field, place)
+    found = instruments.get(Venue.BINGX, symbol)
+    if found is None or found.kind is not kind:
+        raise UnreadableFrame(
+            f"{place}.{field}: {symbol!r:.80} is no {kind} that we know; refresh the instrument list"
+        )
+    return found

@@ -1,0 +1,271 @@
+"""BingX trade endpoints: place, amend, replace, cancel, and what became of it."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from services.simulator.bingx import shapes
+from services.simulator.bingx.call import Call, Endpoint, Fields
+from services.simulator.bingx.codes import BingxError, of_refusal
+from services.simulator.ledger import Executed, Kind, Order, Side
+from services.simulator.rules import NewOrder, RefusedError
+from spider_common.clock import NS_PER_S
+
+_DAY: Final = 24 * 3600 * NS_PER_S
+_KEEP: Final = 7 * _DAY  # finished orders and fills leave history after this
+_LEAST_VALUE: Final = Decimal(2)  # USDT, of an opening order
+_KINDS: Final[dict[str, Kind]] = {
+    "": "limit",
+    "GTC": "limit",
+    "PostOnly": "post_only",
+    "IOC": "ioc",
+    "FOK": "fok",
+}
+_MOST_ORDERS: Final = 1000
+_MOST_FILLS: Final = 1000
+
+
+def _new_order(call: Call) -> NewOrder:
+    """The order that the parameters ask for.
+
+    Raises:
+        BingxError: 109400 a parameter is missing or wrong, 109425 the pair is not listed, 101481 or 109201
+            the client order id was used before.
+    """
+    symbol, kind, side = call.needed("symbol"), call.needed("type"), call.needed("side")
+    if symbol not in call.exchange.markets:
+        raise BingxError("109425", symbol)
+    if kind not in ("LIMIT", "MARKET"):
+        raise BingxError("101400", f"type {kind} is not simulated")
+    if side not in ("BUY", "SELL"):
+        raise BingxError("109400", "side")
+    leg = shapes.SIDES.get(call.params.get("positionSide", "LONG"))
+    if leg is None:
+        raise BingxError("109400", "positionSide")
+    reduce_only = call.params.get("reduceOnly", "false")
+    if reduce_only not in ("true", "false") or (leg != "net" and "reduceOnly" in call.params):
+        raise BingxError("109400", "reduceOnly")  # hedge mode does not take the parameter at all
+    force = call.params.get("timeInForce", "")
+    if force not in _KINDS:
+        raise BingxError("109400", "timeInForce")
+    direction: Side = "buy" if side == "BUY" else "sell"
+    return NewOrder(
+        symbol=symbol,
+        side=direction,
+        kind="market" if kind == "MARKET" else _KINDS[force],
+        size=call.decimal("quantity"),
+        price=None if kind == "MARKET" else call.decimal("price"),
+        leg=leg,
+        reduce_only=reduce_only == "true",
+        client_order_id=_client_order_id(call),
+    )
+
+
+def _client_order_id(call: Call) -> str:
+    """In lower case. No other order may ever have it: within a second the venue says so in other words."""
+    given = (call.params.get("clientOrderId") or call.params.get("clientOrderID") or "").lower()
+    if len(given) > 40:
+        raise BingxError("109400", "clientOrderId")
+    same = call.exchange.find(call.account, "", given) if given else None
+    if same is not None:
+        raise BingxError("109201" if call.now - same.ts_created < NS_PER_S else "101481", given)
+    return given
+
+
+def _enter(call: Call, new: NewOrder) -> Order:
+    market = call.exchange.market(new.symbol)
+    opening = not new.closes_only
+    try:
+        if opening and new.size > 0 and new.size * (new.price or market.price) < _LEAST_VALUE:
+            raise BingxError("110425")
+        order = call.exchange.place(call.account, new, call.now)
+    except RefusedError as refused:
+        raise of_refusal(refused) from None
+    call.accepted.append(order)
+    return order
+
+
+def _place(call: Call) -> Fields:
+    return {"order": shapes.placed(_enter(call, _new_order(call)))}
+
+
+def _named(call: Call, order_id: str = "orderId", client: str = "clientOrderId") -> tuple[str, str]:
+    """The ids that a call names an order by: the venue's goes before the client's."""
+    given = call.params.get(order_id, ""), call.params.get(client, "").lower()
+    if not any(given):
+        raise BingxError("109400", f"{order_id} and {client} are both empty")
+    return given
+
+
+def _gone(call: Call, order_id: str, client: str) -> BingxError:
+    """Why an order cannot be cancelled or amended."""
+    order = call.exchange.find(call.account, order_id, client)
+    return BingxError("80018" if order is not None and order.status == "filled" else "109421")
+
+
+def _take_back(call: Call, order_id: str, client: str) -> Order:
+    try:
+        order = call.exchange.cancel(
+            call.account, call.needed("symbol"), order_id=order_id, client_order_id=client, now=call.now
+        )
+    except RefusedError:
+        raise _gone(call, order_id, client) from None
+    call.accepted.append(order)
+    return order
+
+
+def _cancel(call: Call) -> Fields:
+    return {"order": shapes.queried(_take_back(call, *_named(call)), call.account)}
+
+
+def _amend(call: Call) -> Fields:
+    """The size only, of all that was ordered."""
+    order_id, client = _named(call)
+    try:
+        order = call.exchange.amend(
+            call.account,
+            call.needed("symbol"),
+            order_id=order_id,
+            client_order_id=client,
+            size=call.decimal("quantity"),
+            now=call.now,
+        )
+    except RefusedError as refused:
+        if refused.refusal == "not_found":
+            raise _gone(call, order_id, client) from None
+        raise of_refusal(refused) from None
+    call.accepted.append(order)
+    return {
+        "orderId": order.order_id,
+        "clientOrderId": order.client_order_id,
+        "symbol": order.symbol,
+        "quantity": shapes.number(order.size),
+    }
+
+
+def _cancel_replace(call: Call) -> Fields:
+    """Code 0 whatever came of the two halves; each says for itself."""
+    mode = call.needed("cancelReplaceMode")
+    if mode not in ("STOP_ON_FAILURE", "ALLOW_FAILURE"):
+        raise BingxError("109400", "cancelReplaceMode")
+    new = _new_order(call)
+    named = _named(call, "cancelOrderId", "cancelClientOrderId")
+    result: Fields = {
+        "cancelResult": "false",
+        "cancelMsg": "",
+        "cancelResponse": {},
+        "replaceResult": "false",
+        "replaceMsg": "",
+        "newOrderResponse": {},
+    }
+    try:
+        _restrict(call, *named)
+        old = _take_back(call, *named)
+    except BingxError as error:
+        result["cancelMsg"] = error.message
+        if mode == "STOP_ON_FAILURE":
+            return result
+    else:
+        result |= {"cancelResult": "true", "cancelResponse": shapes.queried(old, call.account)}
+    try:
+        order = _enter(call, new)
+    except BingxError as error:
+        result["replaceMsg"] = error.message
+    else:
+        result |= {"replaceResult": "true", "newOrderResponse": shapes.placed(order)}
+    return result
+
+
+def _restrict(call: Call, order_id: str, client: str) -> None:
+    """Raises BingxError: the order is not in the state that cancelRestrictions asks for."""
+    wanted = call.params.get("cancelRestrictions", "")
+    order = call.exchange.find(call.account, order_id, client)
+    if not wanted or order is None:
+        return
+    if wanted != f"ONLY_{shapes.queried(order, call.account)['status']}":
+        raise BingxError("101400", "cancelRestrictions")
+
+
+# Queries
+
+
+def _kept(order: Order, now: int) -> bool:
+    return order.open or order.ts_updated > now - _KEEP
+
+
+def _order(call: Call) -> Fields:
+    symbol = call.needed("symbol")
+    order = call.exchange.find(call.account, *_named(call))
+    if order is None or order.symbol != symbol or not call.venue.visible(order) or not _kept(order, call.now):
+        raise BingxError("80016")
+    return {"order": shapes.queried(order, call.account)}
+
+
+def _rows(call: Call, orders: Iterable[Order]) -> list[Fields]:
+    symbol = call.params.get("symbol", "")
+    return [
+        shapes.queried(order, call.account)
+        for order in orders
+        if symbol in ("", order.symbol) and call.venue.visible(order)
+    ]
+
+
+def _open_orders(call: Call) -> Fields:
+    return {"orders": _rows(call, call.exchange.open_orders(call.account))}
+
+
+def _all_orders(call: Call) -> Fields:
+    """Finished orders by the time they were made, the newest first."""
+    begin, end = call.milliseconds("startTime") or 0, call.milliseconds("endTime") or call.now
+    listed = (
+        order
+        for order in call.exchange.orders(call.account)
+        if not order.open and _kept(order, call.now) and begin <= order.ts_created <= end
+    )
+    return {"orders": _rows(call, listed)[: call.whole("limit", 500, _MOST_ORDERS)]}
+
+
+def _executions(call: Call) -> list[Executed]:
+    """Fills within startTs (exclusive) and endTs, the newest first."""
+    begin, end = call.milliseconds("startTs"), call.milliseconds("endTs")
+    if begin is None or end is None:
+        raise BingxError("109400", "startTs and endTs: this field is required")
+    symbol, order_id = call.params.get("symbol", ""), call.params.get("orderId", "")
+    return [
+        entry
+        for entry in reversed(call.exchange.ledger.entries)
+        if isinstance(entry, Executed)
+        and entry.order.account == call.account.name
+        and symbol in ("", entry.order.symbol)
+        and order_id in ("", entry.order.order_id)
+        and begin < entry.ts <= end
+        and entry.ts > call.now - _KEEP
+        and call.venue.visible(entry.order)
+    ]
+
+
+def _fill_history(call: Call) -> Fields:
+    call.needed("symbol")
+    size = call.whole("pageSize", 50, _MOST_FILLS)
+    skipped = (call.whole("pageIndex", 1, 1_000_000) - 1) * size
+    found = _executions(call)
+    page = [shapes.fill(entry) for entry in found[skipped : skipped + size]]
+    return {"fill_history_orders": page, "total": len(found)}
+
+
+def _all_fills(call: Call) -> Fields:
+    call.needed("tradingUnit")
+    return {"fill_orders": [shapes.filled_order(entry) for entry in _executions(call)]}
+
+
+ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
+    ("POST", "swap/v2/trade/order"): Endpoint(_place, operation="place"),
+    ("DELETE", "swap/v2/trade/order"): Endpoint(_cancel, operation="cancel"),
+    ("POST", "swap/v1/trade/amend"): Endpoint(_amend, operation="amend"),
+    ("POST", "swap/v1/trade/cancelReplace"): Endpoint(_cancel_replace, operation="amend"),
+    ("GET", "swap/v2/trade/order"): Endpoint(_order),
+    ("GET", "swap/v2/trade/openOrders"): Endpoint(_open_orders),
+    ("GET", "swap/v2/trade/allOrders"): Endpoint(_all_orders),
+    ("GET", "swap/v2/trade/fillHistory"): Endpoint(_fill_history),
+    ("GET", "swap/v2/trade/allFillOrders"): Endpoint(_all_fills),
+}
