@@ -258,6 +258,30 @@ async def test_settings_and_account(autojump_clock, alice):
     assert (await alice.call("GET", "mix/nonsense"))["code"] == "40404"
 
 
+async def test_a_reset_forgets_conditional_orders_too(autojump_clock, alice, open_bitget, simulator):
+    """An account that is opened anew has none of its predecessor's."""
+    plan = {
+        **PRODUCT,
+        "symbol": SWAP,
+        "marginCoin": "USDT",
+        "planType": "loss_plan",
+        "triggerPrice": "50000",
+        "triggerType": "fill_price",
+        "holdSide": "buy",
+        "size": "0.01",
+        "clientOid": "stop",
+    }
+    asked = {**PRODUCT, "planType": "profit_loss"}
+    path = "mix/order/place-tpsl-order"
+    assert [(await alice.call("POST", path, plan))["code"] for _ in range(2)] == ["00000", "40786"]
+    (row,) = (await alice.call("GET", "mix/order/orders-plan-pending", asked))["data"]["entrustedList"]
+    assert (row["clientOid"], row["planStatus"], row["side"]) == ("stop", "live", "sell")
+    simulator.bitget.reset()
+    again = open_bitget()
+    listed = (await again.call("GET", "mix/order/orders-plan-pending", asked))["data"]
+    assert listed["entrustedList"] is None
+
+
 async def test_contracts_list_the_four_coins(autojump_clock, alice):
     """Of the product asked for; the tick is priceEndStep in the last of pricePlace decimals."""
     _, body = await alice.raw("GET", "/api/v2/mix/market/contracts?productType=usdt-futures")
