@@ -66,26 +66,25 @@ OKX_INSTRUMENTS: Final = (
 )
 
 
-def _coin_sized(
+def _coin_swap(
     symbol: str,
-    base: str,
     *,
     lot: str,
-    minimum: str,
-    maximum: str,
     tick: str,
     price: str,
+    minimum: str = "",
+    maximum: str = "1000000000",
     leverage: int = 100,
 ) -> Instrument:
-    """A swap whose sizes are in base coin."""
+    """A swap whose sizes are in base coin; the minimum is a lot unless it is named."""
     return Instrument(
         symbol=symbol,
         kind="swap",
-        base=base,
+        base=symbol.removesuffix("USDT").removesuffix("-"),
         quote="USDT",
         tick=Decimal(tick),
         lot=Decimal(lot),
-        minimum=Decimal(minimum),
+        minimum=Decimal(minimum or lot),
         maximum=Decimal(maximum),
         price=Decimal(price),
         leverage=Decimal(leverage),
@@ -93,31 +92,14 @@ def _coin_sized(
 
 
 BITGET_INSTRUMENTS: Final = (
-    _coin_sized("BTCUSDT", "BTC", lot="0.0001", minimum="0.0001", maximum="1200", tick="0.1", price="60000"),
-    _coin_sized("ETHUSDT", "ETH", lot="0.01", minimum="0.01", maximum="20000", tick="0.01", price="3000"),
-    _coin_sized("SOLUSDT", "SOL", lot="0.1", minimum="0.1", maximum="400000", tick="0.005", price="150"),
-    _coin_sized("DOGEUSDT", "DOGE", lot="1", minimum="40", maximum="40000000", tick="0.00001", price="0.15"),
+    _coin_swap("BTCUSDT", lot="0.0001", maximum="1200", tick="0.1", price="60000"),
+    _coin_swap("ETHUSDT", lot="0.01", maximum="20000", tick="0.01", price="3000"),
+    _coin_swap("SOLUSDT", lot="0.1", maximum="400000", tick="0.005", price="150"),
+    _coin_swap("DOGEUSDT", lot="1", minimum="40", maximum="40000000", tick="0.00001", price="0.15"),
 )
-
-_MOST: Final = "1000000000"  # BingX lists no largest order
 BINGX_INSTRUMENTS: Final = (
-    _coin_sized(
-        "BTC-USDT",
-        "BTC",
-        lot="0.0001",
-        minimum="0.0001",
-        maximum=_MOST,
-        tick="0.1",
-        price="60000",
-        leverage=125,
-    ),
-    _coin_sized(
-        "ETH-USDT", "ETH", lot="0.01", minimum="0.01", maximum=_MOST, tick="0.01", price="3000", leverage=125
-    ),
-    _coin_sized(
-        "SOL-USDT", "SOL", lot="0.1", minimum="0.1", maximum=_MOST, tick="0.001", price="150", leverage=125
-    ),
-    _coin_sized(
-        "DOGE-USDT", "DOGE", lot="1", minimum="14", maximum=_MOST, tick="0.00001", price="0.15", leverage=125
-    ),
+    _coin_swap("BTC-USDT", lot="0.0001", tick="0.1", price="60000", leverage=125),
+    _coin_swap("ETH-USDT", lot="0.01", tick="0.01", price="3000", leverage=125),
+    _coin_swap("SOL-USDT", lot="0.1", tick="0.001", price="150", leverage=125),
+    _coin_swap("DOGE-USDT", lot="1", minimum="14", tick="0.00001", price="0.15", leverage=125),
 )

@@ -84,6 +84,7 @@ async def serve_simulator(
     okx = Venue("okx", config.okx_instruments, clock)
     bitget = Venue("bitget", config.bitget_instruments, clock)
     bingx, keys = Venue("bingx", config.bingx_instruments, clock), ListenKeys(rng)
+    control = Control({venue.name: venue for venue in (okx, bitget, bingx)})
     handle = _by_path(
         {
             rest.PREFIX: rest.OkxRest(okx).handle,
@@ -96,7 +97,6 @@ async def serve_simulator(
         bitget_socket.PATH: bitget_socket.BitgetSocket(bitget, config.bitget_closing).converse,
         BINGX_PATH: BingxSocket(bingx, keys).converse,
     }
-    control = Control({venue.name: venue for venue in (okx, bitget, bingx)})
     rest_listener, rest_port = await network.listen(config.host, config.rest_port)
     socket_listener, socket_port = await network.listen(config.host, config.socket_port)
     control_listener, control_port = await network.listen(config.host, config.control_port)

@@ -19,14 +19,14 @@ from trio.testing import MockClock
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import NS_PER_MS, NS_PER_S, TrioClock
 from spider_common.domain.identifiers import ClientOrderId, Venue
-from spider_common.domain.intents import Intent
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.reasons import Reason
+from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.memory_network import MemoryNetwork
 from spider_common.sdk import http
 from spider_common.sdk.ccxt import Codec
 from spider_common.secret import Credentials, Secret
-from spider_common.venues.okx.client import ANSWER_WITHIN_S, OkxClient
+from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.outcomes import (
     Accepted,
     Found,
@@ -39,6 +39,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
+from spider_common.venues.rest import ANSWER_WITHIN_S
 from tests.http_peer import Call, Close, Peer, ok, open_peer
 from tests.okx_samples import LISTED, order_row
 from tests.oms_rig import ORIGIN
@@ -64,7 +65,10 @@ class Bench:
     def __init__(self) -> None:
         self.clock = TrioClock(ORIGIN)
         self.network = MemoryNetwork()
-        self.answers: dict[str, bytes | Close | Answers] = {"public/instruments": rows(LISTED)}
+        self.answers: dict[str, bytes | Close | Answers] = {
+            "public/instruments": rows(LISTED),
+            "trade/order-algo": rows(code="51603", msg="Order does not exist"),
+        }
         self.delay_s = 0.0
         self.peer: Peer
         self.client: OkxClient
@@ -76,7 +80,7 @@ class Bench:
             raise answer
         return answer if isinstance(answer, bytes) else answer(call)
 
-    async def place(self, order: Intent | None = None) -> Outcome:
+    async def place(self, order: OrderRequest | None = None) -> Outcome:
         return await self.client.place(KEY, order or an_order(), expires=EXPIRES)
 
     def asked(self) -> list[str]:
@@ -88,8 +92,12 @@ def path_of(call: Call) -> str:
     return urlsplit(call.target).path.removeprefix("/api/v5/")
 
 
-def an_order(**fields: object) -> Intent:
-    return intent(client_order_id=ORDER, size=Decimal("2.5"), **fields)
+def an_order(**fields: object) -> OrderRequest:
+    return intent(client_order_id=ORDER, size=Decimal("2.5"), **fields).request
+
+
+def a_ref(**fields: object) -> OrderRef:
+    return intent(client_order_id=ORDER, **fields).ref
 
 
 @asynccontextmanager
@@ -270,12 +278,12 @@ async def test_a_rate_limit_closes_the_bucket(autojump_clock: MockClock) -> None
     ("order", "credentials", "reason"),
     [
         (an_order(symbol="GONE-USDT-SWAP"), KEY, Reason.INSTRUMENT_CHANGED),
-        (intent(client_order_id=ORDER, size=Decimal("0.001")), KEY, Reason.INSTRUMENT_CHANGED),
+        (intent(client_order_id=ORDER, size=Decimal("0.001")).request, KEY, Reason.INSTRUMENT_CHANGED),
         (an_order(), Credentials(Secret("k"), Secret("s")), Reason.NO_CREDENTIALS),
     ],
 )
 async def test_what_cannot_be_sent_is_refused(
-    order: Intent, credentials: Credentials, reason: Reason, autojump_clock: MockClock
+    order: OrderRequest, credentials: Credentials, reason: Reason, autojump_clock: MockClock
 ) -> None:
     """A delisted instrument, a size off the lot, a key without a passphrase: a reason, not an exception."""
     async with open_bench() as bench:
@@ -287,7 +295,7 @@ async def test_find_asks_for_the_order_first(autojump_clock: MockClock) -> None:
     """By instrument and client order id; an order that is there ends the search."""
     async with open_bench() as bench:
         bench.answers["trade/order"] = rows(order_row(clOrdId=ORDER, ordId="42"))
-        found = await bench.client.find(KEY, an_order())
+        found = await bench.client.find(KEY, a_ref())
         assert isinstance(found, Found)
         assert (found.fact.venue_order_id, found.fact.client_order_id) == ("42", ORDER)
         query = parse_qs(urlsplit(bench.peer.calls[-1].target).query)
@@ -302,12 +310,12 @@ async def test_find_looks_into_history_next(first: bytes, autojump_clock: MockCl
         bench.answers["trade/order"] = first
         other = order_row(clOrdId="f" * 32, ordId="1")
         bench.answers["trade/orders-history"] = rows(other, order_row(clOrdId=ORDER, ordId="42"))
-        found = await bench.client.find(KEY, an_order())
+        found = await bench.client.find(KEY, a_ref())
         assert isinstance(found, Found)
         assert found.fact.venue_order_id == "42"
         assert bench.asked() == ["trade/order", "trade/orders-history"]
         bench.answers["trade/orders-history"] = rows(other)
-        assert await bench.client.find(KEY, an_order()) == NotFound()
+        assert await bench.client.find(KEY, a_ref()) == NotFound()
 
 
 TROUBLES = [
@@ -322,7 +330,7 @@ TROUBLES = [
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-@pytest.mark.parametrize("at", ["trade/order", "trade/orders-history"])
+@pytest.mark.parametrize("at", ["trade/order", "trade/orders-history", "trade/order-algo"])
 async def test_find_never_takes_trouble_for_absence(
     at: str, trouble: bytes | Close, autojump_clock: MockClock
 ) -> None:
@@ -330,9 +338,9 @@ async def test_find_never_takes_trouble_for_absence(
     async with open_bench() as bench:
         bench.answers["trade/order"] = rows(code="51603", msg="Order does not exist")
         bench.answers["trade/orders-history"] = rows()
-        assert await bench.client.find(KEY, an_order()) == NotFound()
+        assert await bench.client.find(KEY, a_ref()) == NotFound()
         bench.answers[at] = trouble
-        assert isinstance(await bench.client.find(KEY, an_order()), Unknown)
+        assert isinstance(await bench.client.find(KEY, a_ref()), Unknown)
 
 
 def listing(*found: dict[str, Any], key: str = "ordId") -> Answers:
@@ -351,6 +359,9 @@ def sweepable(bench: Bench) -> None:
     bench.answers["trade/orders-history"] = listing()
     bench.answers["trade/fills"] = listing(key="billId")
     bench.answers["account/balance"] = rows({"totalEq": "91884.85", "uTime": "1700000000123"})
+    bench.answers["account/positions"] = rows(
+        {"instId": "BTC-USDT-SWAP", "posSide": "net", "pos": "-2", "avgPx": "60000", "uTime": "1700000000123"}
+    )
 
 
 async def test_a_sweep_tells_everything_once(autojump_clock: MockClock) -> None:
@@ -372,6 +383,7 @@ async def test_a_sweep_tells_everything_once(autojump_clock: MockClock) -> None:
         assert len(by_id) == len(told.facts) == 251
         assert (by_id["250"].status, by_id["251"].status) == ("filled", "live")
         assert [equity.equity for equity in told.equities] == [Decimal("91884.85")]
+        assert [each.quantity for each in told.positions] == [Decimal("-0.02")]
 
 
 async def test_a_sweep_finds_an_old_order_by_its_new_fill(autojump_clock: MockClock) -> None:
@@ -388,7 +400,8 @@ async def test_a_sweep_finds_an_old_order_by_its_new_fill(autojump_clock: MockCl
 
 @pytest.mark.parametrize("trouble", [Close(), ok(b"{}"), rows(code="50013"), ok(b"x", status="500 Oops")])
 @pytest.mark.parametrize(
-    "at", ["trade/orders-pending", "trade/orders-history", "trade/fills", "account/balance"]
+    "at",
+    ["trade/orders-pending", "trade/orders-history", "trade/fills", "account/balance", "account/positions"],
 )
 async def test_a_failed_question_fails_the_sweep(
     at: str, trouble: bytes | Close, autojump_clock: MockClock
@@ -406,6 +419,6 @@ async def test_a_key_without_a_passphrase_cannot_ask(autojump_clock: MockClock) 
     async with open_bench() as bench:
         sweepable(bench)
         incomplete = Credentials(Secret("k"), Secret("s"))
-        assert isinstance(await bench.client.find(incomplete, an_order()), Unknown)
+        assert isinstance(await bench.client.find(incomplete, a_ref()), Unknown)
         with pytest.raises(VenueError, match="passphrase"):
             await bench.client.sweep(incomplete, an_order().account.account, since=ORIGIN)

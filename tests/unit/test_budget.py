@@ -151,3 +151,25 @@ async def test_idle_time_is_not_saved_up(idle_s: int, autojump_clock: MockClock)
     for _ in range(10):
         await budgets.acquire(("bucket", limit))
     assert clock.now() > begun
+
+
+class _SetBack(TrioClock):
+    """A wall clock that somebody sets back by an hour."""
+
+    is_set_back = False
+
+    def now(self) -> int:
+        return super().now() - (3_600 * NS_PER_S if self.is_set_back else 0)
+
+
+async def test_a_clock_that_is_set_back_costs_a_window(autojump_clock: MockClock) -> None:
+    """Requests after an hour that comes twice wait for the even pace, and not for an hour."""
+    clock, limit = _SetBack(ORIGIN), Limit(10, 1.0)
+    budgets = Budgets(clock)
+    for _ in range(5):
+        await budgets.acquire(("bucket", limit))
+    clock.is_set_back = True
+    begun = clock.now()
+    for _ in range(5):
+        await budgets.acquire(("bucket", limit))
+    assert clock.now() - begun == NS_PER_S

@@ -3,38 +3,18 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from spider_common.budgets.fair import Budgets
-from spider_common.budgets.limits import ADDRESS, Limit, Name, Wanted
-from spider_common.budgets.local import Buckets, LocalBuckets
+from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.stores.cache import Reply, Script
 from spider_common.stores.memory_cache import MemoryCache
-from spider_common.stores.shared_buckets import ANSWER_WITHIN_S, ASK_AGAIN_AFTER_S, SharedBuckets
-from spider_common.telemetry.logs import logger
-from tests.cancellation import cancel_at_every_checkpoint
-from tests.windows import ORIGIN, fullest_window, limits, on_mock_clock
-
-TASKS = 3
-BUCKET: Name = ("account", "1")
-
-
-def buckets(
-    cache: MemoryCache,
-    *,
-    tasks: int = TASKS,
-    skew_ms: int = 0,
-    egress: str = "192.0.2.1",
-    lines: list[str] | None = None,
-) -> SharedBuckets:
-    clock = TrioClock(ORIGIN + skew_ms * 1_000_000)
-    log = logger("test", clock, write=[].append if lines is None else lines.append)
-    return SharedBuckets(cache, clock, venue="okx", egress=egress, tasks=tasks, log=log)
+from spider_common.stores.shared_buckets import ANSWER_WITHIN_S, ASK_AGAIN_AFTER_S
+from tests.windows import BUCKET, ORIGIN, TASKS, buckets, fullest_window, limits, on_mock_clock
 
 
 class Call(NamedTuple):
@@ -110,6 +90,14 @@ def test_one_task_keeps_the_limit_across_an_outage(
     outage = (begin_ms, begin_ms + lasts_ms)
     times = on_mock_clock(granted, limit, alone, [0], tasks=1, outage_ms=outage)
     assert len(times) == len(coming)
+    assert fullest_window(times, limit) <= limit.count
+
+
+def test_a_burst_without_the_cache_is_not_followed_by_one_with_it() -> None:
+    """Half of the count has gone at once just before the cache is found again: the other half goes evenly."""
+    limit = Limit(10, 1.0)
+    coming = [Call(0, 0), *[Call(0, 2_999)] * 5, *[Call(0, 3_001)] * 10]
+    times = on_mock_clock(granted, limit, [Call(0, 2_000), *coming], [0], tasks=1, outage_ms=(0, 2_900))
     assert fullest_window(times, limit) <= limit.count
 
 
@@ -214,137 +202,3 @@ async def test_a_cache_that_hangs_delays_one_order_a_second(autojump_clock: Mock
     assert (shared.losses, shared.recoveries, shared.is_shared) == (1, 1, True)
     assert ["budgets.local" in line for line in lines] == [True, False]
     assert "budgets.shared" in lines[1]
-
-
-def made(kind: str, clock: TrioClock) -> Buckets:
-    return LocalBuckets(clock) if kind == "local" else buckets(MemoryCache())
-
-
-kinds = pytest.mark.parametrize("kind", ["local", "shared"])
-
-
-class Order(NamedTuple):
-    client: str
-    account: int
-    reducing: bool
-    fan_out: str
-
-    @property
-    def wanted(self) -> Wanted:
-        return (
-            (("account", str(self.account)), Limit(3, 1.0)),
-            ((ADDRESS, "orders"), Limit(8, 1.0)),
-        )
-
-
-waiting_orders = st.lists(
-    st.builds(Order, st.sampled_from("abcd"), st.integers(0, 5), st.booleans(), st.sampled_from("xyz")),
-    min_size=1,
-    max_size=30,
-)
-
-
-@kinds
-@given(waiting=waiting_orders)
-def test_what_is_predicted_happens(kind: str, waiting: list[Order]) -> None:
-    """When nothing else comes, the last order of each fan-out leaves exactly when it was predicted to."""
-
-    async def run() -> tuple[dict[str, int | None], dict[str, int]]:
-        clock = TrioClock(ORIGIN)
-        budgets = Budgets(clock, made(kind, clock))
-        last: dict[str, int] = {}
-
-        async def caller(order: Order) -> None:
-            await budgets.acquire(
-                *order.wanted, client=order.client, reducing=order.reducing, fan_out=order.fan_out
-            )
-            last[order.fan_out] = clock.now()
-
-        async with trio.open_nursery() as nursery:
-            for order in waiting:
-                nursery.start_soon(caller, order)
-            await trio.testing.wait_all_tasks_blocked()
-            predicted = {fan_out: budgets.predicted_completion(fan_out) for fan_out in "xyz"}
-        return predicted, last
-
-    predicted, last = on_mock_clock(run)
-    for fan_out, when in predicted.items():
-        assert when == last[fan_out] if when is not None else last.get(fan_out, ORIGIN) == ORIGIN
-
-
-@kinds
-async def test_reducing_orders_pass_those_that_wait(kind: str, autojump_clock: MockClock) -> None:
-    """A reducing order that comes last leaves before all that wait; clients of the others take turns."""
-    clock = TrioClock(ORIGIN)
-    budgets = Budgets(clock, made(kind, clock))
-    order: list[str] = []
-
-    async def caller(client: str, reducing: bool) -> None:
-        await budgets.acquire((BUCKET, Limit(2, 1.0)), client=client, reducing=reducing)
-        order.append(client)
-
-    async with trio.open_nursery() as nursery:
-        for client, reducing in [*[("a", False)] * 4, ("b", False), ("c", True)]:
-            nursery.start_soon(caller, client, reducing)
-            await trio.testing.wait_all_tasks_blocked()
-    assert order == ["a", "c", "a", "b", "a", "a"]
-
-
-class _Counting:
-    """Buckets that count what they give."""
-
-    def __init__(self, inner: Buckets) -> None:
-        self.given = 0
-        self._inner = inner
-        self.state, self.close = inner.state, inner.close
-
-    async def take(self, requests: Sequence[Wanted]) -> Sequence[bool]:
-        taken = await self._inner.take(requests)
-        self.given += sum(taken)
-        return taken
-
-
-@kinds
-@pytest.mark.parametrize(("before", "after"), [(0, 0), (2, 0), (0, 2), (2, 2)])
-async def test_cancelled_at_any_checkpoint_it_takes_nothing_and_holds_nobody_up(
-    kind: str, before: int, after: int, autojump_clock: MockClock
-) -> None:
-    """Wherever one of several is cancelled, the others leave, and no token is taken but for who returned."""
-    clock = TrioClock(ORIGIN)
-    counting = _Counting(made(kind, clock))
-    budgets = Budgets(clock, counting)
-    returned = 0
-    others: list[trio.Event] = []
-
-    async def acquire() -> None:
-        nonlocal returned
-        await budgets.acquire((BUCKET, Limit(1, 1.0)))
-        returned += 1
-
-    async def other(left: trio.Event) -> None:
-        await acquire()
-        left.set()
-
-    async with trio.open_nursery() as nursery:
-
-        def start(count: int) -> None:
-            for _ in range(count):
-                others.append(trio.Event())
-                nursery.start_soon(other, others[-1])
-
-        async def call() -> None:
-            start(before)
-            if before:
-                with trio.CancelScope(shield=True):
-                    await trio.testing.wait_all_tasks_blocked()
-            start(after)
-            await acquire()
-
-        async def check(cancelled: bool) -> None:
-            with trio.fail_after(100):
-                for left in others:
-                    await left.wait()
-            assert counting.given == returned
-
-        assert await cancel_at_every_checkpoint(call, check) >= 1
-    assert returned > len(others)

@@ -49,9 +49,17 @@ def test_an_unlisted_code_is_unknown(code: str) -> None:
 
 def test_no_code_means_two_things() -> None:
     """Each code stands in one list only."""
-    lists = [codes.REJECTED, codes.UNSENT, codes.RATE_LIMITED, codes.UNKNOWN, codes.NOT_FOUND, codes.GONE]
+    lists = [codes.REJECTED, codes.UNSENT, codes.RATE_LIMITED, codes.UNKNOWN, codes.GONE]
     every = [code for each in lists for code in each]
     assert len(every) == len(set(every))
+
+
+@pytest.mark.parametrize("code", ["51400", "51503", "51603"])
+def test_an_order_that_is_gone_refuses_its_change(code: str) -> None:
+    """A cancel or an amend of an order that is not open did nothing; of a new order it proves nothing."""
+    assert isinstance(write_outcome(code, "", TS, of_order=True), Rejected)
+    assert isinstance(write_outcome(code, "", TS), Unknown)
+    assert set(codes.GONE) >= codes.NOT_FOUND
 
 
 def test_an_outcome_carries_the_venues_words() -> None:

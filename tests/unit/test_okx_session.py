@@ -17,12 +17,12 @@ from spider_common.secret import Credentials, Secret
 from spider_common.venues.okx.session import (
     CHANNELS,
     LOGIN_WITHIN,
-    MAX_FRAME,
     PING_AFTER,
     PONG_WITHIN,
     OkxSession,
 )
 from spider_common.venues.outcomes import UnreadableFrame
+from spider_common.venues.rows import MAX_FRAME
 from spider_common.venues.venue import Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
 from tests.okx_samples import INSTRUMENTS, ORDER_PUSH, order_row, sample
 from tests.strategies import TS
@@ -193,6 +193,32 @@ def test_an_account_push_tells_the_equity() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "side", "quantity"),
+    [
+        ({"posSide": "net", "pos": "-3"}, "net", "-0.03"),
+        ({"posSide": "long", "pos": "3"}, "long", "0.03"),
+        ({"posSide": "short", "pos": "3"}, "short", "-0.03"),
+        ({"posSide": "net", "pos": "0", "avgPx": ""}, "net", "0"),
+    ],
+)
+def test_a_positions_push_tells_what_is_held(fields: dict[str, str], side: str, quantity: str) -> None:
+    """Signed base quantity: by the sign of pos in net mode, by the side in long/short mode."""
+    row = {"instId": "BTC-USDT-SWAP", "avgPx": "60000", "uTime": "1700000000123"} | fields
+    (event,) = ready().received(json.dumps({"arg": {"channel": "positions"}, "data": [row]}), TS)
+    assert isinstance(event, Told)
+    (position,) = event.positions
+    assert (position.position_side, position.quantity) == (side, Decimal(quantity))
+    assert position.entry_price == (Decimal(60000) if row["avgPx"] else None)
+
+
+def test_a_position_in_what_is_not_copied_is_left_out() -> None:
+    """An inverse swap counts in quote currency; that the account holds one breaks nothing."""
+    row = {"instId": "BTC-USD-SWAP", "posSide": "net", "pos": "1", "uTime": "1700000000123"}
+    (event,) = ready().received(json.dumps({"arg": {"channel": "positions"}, "data": [row]}), TS)
+    assert event == Told()
+
+
+@pytest.mark.parametrize(
     ("frame", "place"),
     [
         ("", "frame: not JSON"),
@@ -203,18 +229,18 @@ def test_an_account_push_tells_the_equity() -> None:
         ('"' + "x" * MAX_FRAME + '"', "frame: "),
         ("[]", "frame: not a JSON object"),
         ("null", "frame: not a JSON object"),
-        ("{}", "arg: missing"),
-        ('{"arg":[]}', "arg: missing"),
+        ("{}", "frame.arg: "),
+        ('{"arg":[]}', "frame.arg: "),
         ('{"arg":{}}', "arg.channel: missing"),
-        ('{"arg":{"channel":"orders"}}', "data: not an array"),
-        ('{"arg":{"channel":"orders"},"data":{}}', "data: not an array"),
-        ('{"arg":{"channel":"orders"},"data":[1]}', "data: not an array of objects"),
+        ('{"arg":{"channel":"orders"}}', "frame.data: not an array"),
+        ('{"arg":{"channel":"orders"},"data":{}}', "frame.data: not an array"),
+        ('{"arg":{"channel":"orders"},"data":[1]}', "frame.data: not an array of objects"),
         ('{"arg":{"channel":"orders"},"data":[{}]}', "data[0]."),
-        ('{"arg":{"channel":"positions"},"data":[]}', "arg.channel: 'positions'"),
-        ('{"event":"subscribe"}', "arg: missing"),
+        ('{"arg":{"channel":"fills"},"data":[]}', "arg.channel: 'fills'"),
+        ('{"event":"subscribe"}', "frame.arg: "),
         ('{"event":"party"}', "frame.event: 'party'"),
         ('{"event":7}', "frame.event: 7"),
-        ('{"event":"login","code":0}', "frame.code: 0"),
+        ('{"event":"login","code":[]}', "frame.code: []"),
     ],
 )
 def test_a_malformed_frame_is_kept_and_its_place_named(frame: str | bytes, place: str) -> None:

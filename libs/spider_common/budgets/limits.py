@@ -112,6 +112,8 @@ class Table:
         if bucket is None:
             bucket = Bucket(limit)
             self.put(name, bucket, now)
+        elif bucket.free_at > (most := now + bucket.burst + bucket.interval):
+            bucket.free_at = most  # more than any taking makes it: the wall clock was set back
         return bucket
 
     def put(self, name: Name, bucket: Bucket, now: int) -> None:

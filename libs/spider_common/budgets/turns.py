@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from spider_common.budgets.limits import Bucket, Limit, Name, Wanted
 
@@ -21,6 +21,8 @@ class Request:
         self.lane = tuple(name for name, _ in wanted)
         self.number = 0
 
+
+_NEVER: Final = 2**63
 
 R = TypeVar("R", bound=Request)
 Lanes = dict[tuple[Name, ...], deque[R]]
@@ -47,8 +49,14 @@ class Trial:
             bucket.take(now)
         return True
 
-    def ready_at(self, request: Request) -> int:
-        return max(self._bucket(name, limit).ready_at for name, limit in request.wanted)
+    def ready_at(self, request: Request, *, before: int) -> int:
+        """When a request can leave, or `before` when it cannot leave earlier than that."""
+        ready = 0
+        for name, limit in reversed(request.wanted):  # the widest bucket, which mostly decides, comes last
+            ready = max(ready, self._bucket(name, limit).ready_at)
+            if ready >= before:
+                return before
+        return ready
 
     def later(self) -> None:
         """Time has passed: what was closed may be open."""
@@ -67,7 +75,7 @@ class Turns(Generic[R]):
     - A reducing request leaves before any other that wants the same.
     - Clients take turns: while a client has a request that only shared buckets hold, no other client gets
       two requests of that class through them before this client gets one.
-    - Among requests of one client, class and lane, the first to come is the first to leave.
+    - Of one client's requests of a class, those that can leave do so in the order in which they came.
     - Nobody waits for a request that waits for a bucket of its own.
     """
 
@@ -128,13 +136,12 @@ class Turns(Generic[R]):
 
     def ready_at(self, trial: Trial) -> int | None:
         """When the next request can leave; None when nothing waits."""
-        heads = (
-            lane[0]
-            for ring in (self._reducing, self._others)
-            for lanes in ring.values()
-            for lane in lanes.values()
-        )
-        return min((trial.ready_at(request) for request in heads), default=None)
+        soonest: int | None = None
+        for ring in (self._reducing, self._others):
+            for lanes in ring.values():
+                for lane in lanes.values():
+                    soonest = trial.ready_at(lane[0], before=_NEVER if soonest is None else soonest)
+        return soonest
 
     def predict(self, fan_out: str, now: int, trial: Trial) -> int | None:
         """When the last request of a fan-out will leave, if nothing else comes; None: none waits."""

@@ -23,7 +23,7 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.stores.cache import Cache, CacheUnavailable, Reply, Script, Values
 
 ANSWER_WITHIN_S: Final = 0.05
-"""How long an order may wait for the cache. It answers within a millisecond or not at all."""
+"""How long an order may wait for the cache, which answers within a millisecond or is in trouble."""
 ASK_AGAIN_AFTER_S: Final = 1.0
 _NS_PER_US: Final = 1_000
 
@@ -40,17 +40,27 @@ class SharedBuckets:
         venue: stands in the keys: buckets of different venues are apart.
         egress: the address that the venue sees; buckets named with `ADDRESS` are counted for it.
         tasks: how many tasks may be running, all services that use these buckets together.
+        answer_within_s: how long a call of the cache may take.
 
     Attributes:
         losses, recoveries: how often the cache was lost and found again; each is logged once.
     """
 
     def __init__(
-        self, cache: Cache, clock: Clock, *, venue: str, egress: str, tasks: int, log: FilteringBoundLogger
+        self,
+        cache: Cache,
+        clock: Clock,
+        *,
+        venue: str,
+        egress: str,
+        tasks: int,
+        log: FilteringBoundLogger,
+        answer_within_s: float = ANSWER_WITHIN_S,
     ) -> None:
         self.losses = self.recoveries = 0
         self._cache, self._clock, self._log = cache, clock, log
         self._venue, self._egress, self._tasks = venue, egress, tasks
+        self._answer_within_s = answer_within_s
         self._known = Table()  # what the cache said last: a bucket is ready no earlier
         self._shares = Table()
         self._untold: dict[Name, int] = {}  # until when buckets are closed that the cache does not know of
@@ -99,7 +109,7 @@ class SharedBuckets:
         arguments = [number for name in names for number in self._terms(name, limits[name], now)]
         arguments += [" ".join(str(places[name]) for name, _ in wanted) for wanted in requests]
         try:
-            with trio.fail_after(ANSWER_WITHIN_S):
+            with trio.fail_after(self._answer_within_s):
                 reply = await self._cache.run(
                     TAKE, [self._key(name) for name in names], [each.encode() for each in arguments]
                 )

@@ -106,13 +106,16 @@ def _leverage(symbol: str, leverage: str) -> Fields:
     }
 
 
+_CODES: Final = {"read": ("coor", "cpor", "stor"), "trade": ("coow", "cpow"), "withdraw": ("wwow",)}
+
+
 def _info(call: Call) -> Fields:
     return {
-        "authorities": ["coor", "cpor", "coow", "cpow", "stor"],
+        "authorities": [code for right in call.account.rights for code in _CODES[right]],
         "channel": "",
         "channelCode": "",
         "inviterId": "",
-        "ips": "",
+        "ips": ",".join(call.account.addresses),
         "parentId": int(call.account.uid),
         "regisTime": "1700000000000",
         "traderType": "not_trader",
