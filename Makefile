@@ -1,6 +1,9 @@
 # Every target makes what it needs in .venv, from the hashes in locks/, and makes it once.
 # PYTHON=python3.12 chooses another interpreter; ARGS="-k lease" is passed on to pytest.
 
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SEEDS ?= 10
 ARGS ?=
@@ -11,6 +14,8 @@ READY := .venv/.installed
 HELD := oms ingest dashboard infra local
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --require-virtualenv
+COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-config \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet $(ARGS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -46,23 +51,21 @@ format: $(READY) ## Sort imports, apply safe fixes, format
 
 # The services' locks are held to the versions in dev: what the tests ran on is what ships.
 lock: $(READY) ## Resolve locks/ anew from pyproject.toml, keeping what still fits (ARGS=--upgrade renews all)
-	for group in dev $(HELD); do \
-	  echo "locks/$$group.txt"; \
-	  test $$group = dev || held="--constraints locks/dev.txt"; \
-	  $(BIN)/uv pip compile pyproject.toml --group $$group --python-version 3.11 --universal --generate-hashes \
-	    --no-config --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet \
-	    $$held $(ARGS) --output-file locks/$$group.txt || exit 1; \
-	done
+	$(COMPILE) --group dev --output-file locks/dev.txt
+	for group in $(HELD); do $(COMPILE) --group $$group --constraints locks/dev.txt --output-file locks/$$group.txt; done
 
 clean: ## Remove .venv, caches and results
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .spider dist demo.json bench.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# pip compiles what it installs, so each process starts three times as fast as without.
+# pip takes its settings (a mirror, certificates) from where the machine keeps them, and compiles what it installs,
+# so that each process starts three times as fast.
 $(READY): locks/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("OMS Spider needs Python 3.11 or newer, and this is $(PYTHON) " + sys.version.split()[0] + ". Say which: make PYTHON=/path/to/python3.11")'
-	@echo "Setting up .venv (under a minute, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "OMS Spider needs Python 3.11 or newer; choose one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up .venv: once, under a minute"
 	@test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PIP) --only-binary :all: --require-hashes --requirement locks/dev.txt
-	$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) --only-binary :all: --require-hashes --requirement locks/dev.txt | \
+	  sed -n -e '/^Collecting/{s/ (from.*//;p;}' -e '/^Installing/s/:.*/ and compiling them/p'
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

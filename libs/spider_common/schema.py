@@ -170,9 +170,9 @@ def account_partition(venue: str, account: str) -> str:
     return _join("account", venue, account)
 
 
-def execution_key(venue: str, account: str, trade_id: str, leg: str) -> Key:
-    """One fill, kept once whether a socket or REST told of it."""
-    return Key(account_partition(venue, account), _join("execution", trade_id, leg))
+def execution_key(venue: str, account: str, symbol: str, trade_id: str, leg: str) -> Key:
+    """One fill, kept once whether a socket or REST told of it. Venues count trades by instrument."""
+    return Key(account_partition(venue, account), _join("execution", symbol, trade_id, leg))
 
 
 def account_fact_key(venue: str, account: str, *fact: str) -> Key:

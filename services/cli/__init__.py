@@ -144,7 +144,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole system in one process on simulated time, once for each seed."""
-    from services.local.simulate import simulate_seeds  # noqa: PLC0415 brings the whole system with it
+    from services.local.seeds import simulate_seeds  # noqa: PLC0415 brings the whole system with it
 
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         code = simulate_seeds(first, seeds)

@@ -7,9 +7,9 @@ import msgspec
 
 from spider_common.domain.identifiers import AccountId
 from spider_common.domain.instruments import InstrumentList
-from spider_common.venues.okx import parse
-from spider_common.venues.okx.session import MAX_FRAME, read_object, told
+from spider_common.venues.okx.session import told
 from spider_common.venues.outcomes import UnreadableFrame
+from spider_common.venues.rows import MAX_FRAME, Row, code, read_object, text
 
 Event = dict[str, object]
 
@@ -61,7 +61,7 @@ def okx_events(frame: bytes, *, account: AccountId, instruments: InstrumentList,
     """
     if frame in _HEARTBEATS:
         return [{"control": {"event": frame.decode()}}]
-    body = read_object(frame)
+    body = read_object(frame, "frame")
     if "op" in body:
         raise UnreadableFrame("frame.op: a request to the venue; leave it out and keep what the venue sent")
     if "event" in body:
@@ -70,17 +70,22 @@ def okx_events(frame: bytes, *, account: AccountId, instruments: InstrumentList,
     events: list[Event] = [{"event_id": fact.event_id, "order": fact} for fact in facts.facts]
     events += [{"execution": execution} for execution in facts.executions]
     events += [{"equity": equity} for equity in facts.equities]
+    events += [{"position": position} for position in facts.positions]
     return events
 
 
-def _control(body: parse.Row) -> dict[str, str]:
-    event = parse.text(body, "event", "frame")
+def _control(body: Row) -> dict[str, str]:
+    event = text(body, "event", "frame")
     if event not in _CONTROL:
         raise UnreadableFrame(f"frame.event: {event!r} is none of {', '.join(sorted(_CONTROL))}")
     argument = body.get("arg")
-    channel = parse.text(argument, "channel", "frame.arg", default="") if isinstance(argument, dict) else ""
-    code, words = (parse.text(body, name, "frame", default="") for name in ("code", "msg"))
-    told_of = {"event": event, "channel": channel, "code": code, "msg": words}
+    channel = text(argument, "channel", "frame.arg", default="") if isinstance(argument, dict) else ""
+    told_of = {
+        "event": event,
+        "channel": channel,
+        "code": code(body, "code", "frame", default=""),
+        "msg": text(body, "msg", "frame", default=""),
+    }
     return {name: value for name, value in told_of.items() if value}
 
 

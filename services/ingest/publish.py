@@ -48,7 +48,7 @@ class Publisher:
     ) -> None:
         self._account, self._queue, self._clock, self._log = account, queue, clock, log
         self._products = products
-        self._equity_told = 0  # ts_venue of the last equity published, Unix ns
+        self._equity_told = -EQUITY_EVERY_NS  # ts_venue of the last equity published, Unix ns
         self._sent: OrderedDict[str, None] = OrderedDict()
         self._order = trio.Lock()  # socket and sweep publish side by side; a message is sent by one of them
 

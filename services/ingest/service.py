@@ -18,12 +18,15 @@ from spider_common.domain.products import Account, Product
 from spider_common.network import Network
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.queue import Queue
-from spider_common.stores.secrets import Secrets
+from spider_common.stores.secrets import Secrets, SecretsUnavailable
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
+from spider_common.venues.outcomes import VenueError
 from spider_common.venues.venue import VenueClient
 
 REFRESH_S: Final = 5.0
+INSTRUMENTS_S: Final = 300.0
+"""How soon a new listing is known. Until then its frames cannot be read, and its orders wait for a sweep."""
 
 
 class IngestPorts(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +81,7 @@ class Ingest:
                     starting.start_soon(self._start, nursery, account)
             task_status.started()
             nursery.start_soon(self._serve_refresh, nursery, name="ingest.refresh")
+            nursery.start_soon(self._serve_instruments, name="ingest.instruments")
             await stop.wait()
             nursery.cancel_scope.cancel()  # what is not published yet, the next task's sweep finds
 
@@ -97,6 +101,16 @@ class Ingest:
                 if key not in self._running:
                     nursery.start_soon(self._start, nursery, account)
 
+    async def _serve_instruments(self) -> None:
+        """Follows the venues' listings."""
+        while True:
+            await trio.sleep(INSTRUMENTS_S)
+            for venue, client in self._ports.venues.items():
+                try:
+                    await client.instruments()
+                except VenueError as error:
+                    self._ports.log.warning("instruments.stale", venue=venue, error=str(error))
+
     def _accounts(self) -> list[Account]:
         """Each leader's and follower's account once."""
         named = [
@@ -108,11 +122,17 @@ class Ingest:
 
     async def _start(self, nursery: trio.Nursery, account: Account) -> None:
         """Starts an account's session and timer in `nursery`; returns when the session is ready."""
-        key = (account.venue, account.account)
-        credentials = await self._ports.secrets.credentials(account.account)
+        key, scope = (account.venue, account.account), trio.CancelScope()
+        self._running[key] = _Running(account, scope)  # before any wait: a refresh must not start it again
         client = self._ports.venues.get(account.venue)
+        try:
+            credentials = await self._ports.secrets.credentials(account.account)
+        except SecretsUnavailable as error:
+            self._ports.log.warning("credentials.unavailable", account=account.account, error=str(error))
+            credentials = None
         if credentials is None or client is None:
             self._ports.log.error("account.unreachable", account=account.account, venue=account.venue)
+            self._running.pop(key, None)  # the next refresh tries again
             return
         ports = self._ports
         publisher = Publisher(
@@ -143,8 +163,6 @@ class Ingest:
             rng=ports.rng,
             log=ports.log,
         )
-        scope = trio.CancelScope()
-        self._running[key] = _Running(account, scope)
         await nursery.start(self._serve_account, account, session, sweeper, scope)
 
     async def _serve_account(
@@ -156,9 +174,13 @@ class Ingest:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
+        ready = False
         with scope:
             async with trio.open_nursery() as nursery:
                 name = f"[{account.venue}/{account.account}]"
                 await nursery.start(session.serve, name=f"ingest.session{name}")
                 nursery.start_soon(sweeper.serve_timer, self._ports.sweep_every_s, name=f"ingest.timer{name}")
+                ready = True
                 task_status.started()
+        if not ready and scope.cancelled_caught:  # removed from the configuration before it was ready
+            task_status.started()

@@ -14,9 +14,11 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.products import Account
 from spider_common.network import Network
 from spider_common.secret import Credentials
+from spider_common.venues.outcomes import VenueError
 from spider_common.venues.socket import SocketClosed, VenueSocket, open_socket
 from spider_common.venues.venue import (
     Failed,
+    KeepAlive,
     Ready,
     Rotate,
     Send,
@@ -33,6 +35,9 @@ Error = TypeVar("Error", bound=BaseException)
 Sweep = Callable[[], Awaitable[None]]
 FATAL_PAUSE_S: Final = 60.0
 """A refused key stays refused until an operator acts; trying rarely keeps the address unbanned."""
+
+HOLD_S: Final = 10.0
+"""How long what a new socket tells may wait for the sweep of what the one before has missed."""
 
 
 class AccountSession:
@@ -91,6 +96,7 @@ class AccountSession:
         """One socket until it is over; if it asked for a replacement, until that one is over."""
         ended = Failed("replaced", fatal=False)
         successor: Failed | None = None
+        rotating = False
         async with trio.open_nursery() as nursery:
             mine = trio.CancelScope()
 
@@ -99,7 +105,10 @@ class AccountSession:
                 successor = await self._converse(swept, mine)
 
             def on_rotate() -> None:
-                nursery.start_soon(replace, name=f"ingest.session[{self._account.account}]")
+                nonlocal rotating
+                if not rotating:  # a notice may be repeated; one replacement is enough
+                    rotating = True
+                    nursery.start_soon(replace, name=f"ingest.session[{self._account.account}]")
 
             with mine:
                 ended = await self._talk(swept, predecessor, on_rotate)
@@ -110,10 +119,15 @@ class AccountSession:
     ) -> Failed:
         """One socket's conversation, from opening to its end."""
         protocol = self._client.session(self._credentials, self._account.account)
+        catch_up = _CatchUp(self._publisher)
         why = ""
         try:
+            url = await self._client.socket_url(self._credentials)
+        except VenueError as error:
+            return Failed(str(error), fatal=False)
+        try:
             async with (
-                open_socket(self._network, self._client.socket_url, tls=self._tls) as socket,
+                open_socket(self._network, url, tls=self._tls) as socket,
                 trio.open_nursery() as sweeps,
             ):
                 events = protocol.opened(self._clock.now())
@@ -128,17 +142,20 @@ class AccountSession:
                                 self._log.info("session.ready")
                                 if predecessor is not None:
                                     predecessor.cancel()
-                                sweeps.start_soon(swept, name=f"ingest.sweep[{self._account.account}]")
+                                name = f"ingest.catch_up[{self._account.account}]"
+                                sweeps.start_soon(catch_up.run, swept, name=name)
                             case Rotate(why=why):
                                 self._log.info("session.rotating", why=why)
                                 on_rotate()
                             case Unreadable():
                                 self._keep(event)
                                 sweeps.start_soon(swept, name=f"ingest.sweep[{self._account.account}]")
+                            case KeepAlive():
+                                sweeps.start_soon(self._keep_alive, url)
                             case Send(text=text):
                                 await socket.send(text)
                             case Told():
-                                await self._publisher.publish(event)
+                                await catch_up.tell(event)
                     events = await self._next(protocol, socket)
         except* SocketClosed as closed:
             why = str(next(leaves(closed)))
@@ -152,12 +169,57 @@ class AccountSession:
             return protocol.received(frame, self._clock.now())
         return protocol.tick(self._clock.now())
 
+    async def _keep_alive(self, url: str) -> None:
+        """Extends the key in a socket's address. If that fails the venue will end the session."""
+        try:
+            await self._client.keep_alive(self._credentials, url)
+        except VenueError as error:
+            self._log.warning("session.not_kept_alive", error=str(error))
+
     def _keep(self, event: Unreadable) -> None:
         """Keeps a frame that we cannot parse, whole, in the log. What it told, the sweep finds."""
         self._unreadable += 1
         self._log.error(
             "frame.unreadable", error=str(event.error), frame=event.frame, unreadable=self._unreadable
         )
+
+
+class _CatchUp:
+    """Keeps what a new socket tells behind the sweep of what was missed before it.
+
+    A leader's orders are planned in the order of their coming. One that closes a position, told before
+    the missed one that opened it, would find nothing to close.
+    """
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._done = False
+        # No bound but time: what one account's socket tells within HOLD_S. Not reading it meanwhile would
+        # hold up the heartbeat and the acknowledgements that the sweep itself waits for.
+        self._held: list[Told] = []
+
+    async def tell(self, told: Told) -> None:
+        """Publishes now or, while the sweep is under way, after it."""
+        if self._done:
+            await self._publisher.publish(told)
+        else:
+            self._held.append(told)
+
+    async def run(self, swept: Sweep) -> None:
+        """Sweeps, then lets go what was held: after HOLD_S also before the sweep has succeeded."""
+        caught_up = trio.Event()
+
+        async def sweep() -> None:
+            await swept()
+            caught_up.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sweep, name="ingest.sweep")
+            with trio.move_on_after(HOLD_S):
+                await caught_up.wait()
+            while self._held:
+                await self._publisher.publish(self._held.pop(0))
+            self._done = True
 
 
 def leaves(group: BaseExceptionGroup[Error]) -> Iterator[Error]:

@@ -1,26 +1,31 @@
 """The whole system in one process: the simulation.
 
 Ingest, order service and venues are the real ones; network, tables, queue, cache and secrets are the
-in-memory twins; time is Trio's clock. With a `MockClock` and a seed a run repeats itself exactly.
+in-memory twins, on a slow wire and a shaky table; time is Trio's clock. With a `MockClock` and a seed a
+run repeats itself exactly.
 """
 
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 
 import trio
 
 from services.ingest.service import Ingest, IngestPorts
 from services.local.seed import Seed
+from services.local.shaky import ShakyTable
+from services.local.wire import Wire
 from services.oms.service import OmsPorts, serve_oms
 from services.simulator.actions import apply
 from services.simulator.simulator import Simulator, SimulatorConfig, serve_simulator
 from spider_common import schema
-from spider_common.clock import Clock
+from spider_common.budgets.fair import Budgets
+from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.journal import Timing
-from spider_common.memory_network import MemoryNetwork
+from spider_common.network import Network
 from spider_common.sdk import http
 from spider_common.sdk.ccxt import Codec
 from spider_common.stores.config import ConfigStore
@@ -28,13 +33,17 @@ from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_queue import MemoryQueue
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.secrets import MemorySecrets
+from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
-from spider_common.venues.budget import Budgets
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.venue import VenueClient
 
-HOST = "venue.test"
+HOST: Final = "venue.test"
+INDEX_LAG_NS: Final = NS_PER_S // 2
+"""How far the table's indexes trail it: longer than DynamoDB's usually do."""
+TASKS = 3
+"""An ingest service and up to two order services."""
 
 
 class World:
@@ -44,7 +53,7 @@ class World:
         self,
         *,
         simulator: Simulator,
-        network: MemoryNetwork,
+        network: Network,
         seed: Seed,
         clock: Clock,
         rng: random.Random,
@@ -53,18 +62,20 @@ class World:
     ) -> None:
         self.simulator, self.clock, self.rng, self.timing = simulator, clock, rng, timing
         self._network, self._write = network, write
-        self.table = MemoryTable(schema.TRADING, clock)
-        self.trading = TradingStore(self.table)
+        self.table = MemoryTable(schema.TRADING, clock, index_lag_ns=INDEX_LAG_NS)
+        self.shaky = ShakyTable(self.table, rng)
+        self.trading = TradingStore(self.shaky)
         self.dead_letters = MemoryQueue(schema.COPY_DLQ, clock)
         self.queue = MemoryQueue(schema.COPY, clock, dead_letters=self.dead_letters)
-        self.config = ConfigStore(MemoryTable(schema.CONFIG, clock), MemoryCache())
+        self.cache = MemoryCache()
+        self.config = ConfigStore(MemoryTable(schema.CONFIG, clock), self.cache)
         self._secrets = MemorySecrets(seed.credentials)
 
     async def serve_ingest(
         self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """One ingest service, until `stop` is set or it is cancelled."""
-        async with self._venues() as venues:
+        async with self._venues("ingest") as venues:
             ports = IngestPorts(
                 clock=self.clock,
                 rng=self.rng,
@@ -83,7 +94,7 @@ class World:
         self, owner: str, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """One order service, until `stop` is set or it is cancelled: cancelling it is its sudden death."""
-        async with self._venues() as venues:
+        async with self._venues(owner) as venues:
             ports = OmsPorts(
                 owner=owner,
                 clock=self.clock,
@@ -99,16 +110,24 @@ class World:
             await serve_oms(ports, stop=stop, task_status=task_status)
 
     @asynccontextmanager
-    async def _venues(self) -> AsyncIterator[dict[Venue, VenueClient]]:
-        """Venue clients of one service: each has connections and rate budgets of its own."""
+    async def _venues(self, service: str) -> AsyncIterator[dict[Venue, VenueClient]]:
+        """Venue clients of one service: it has connections of its own, and shares the rate budgets."""
         addresses = self.simulator.addresses
         transport = http.TrioTransport(network=self._network)
+        buckets = SharedBuckets(
+            self.cache,
+            self.clock,
+            venue=Venue.OKX,
+            egress=HOST,
+            tasks=TASKS,
+            log=logger(service, self.clock, write=self._write),
+        )
         async with http.client(transport) as client:
             yield {
                 Venue.OKX: OkxClient(
                     http=client,
                     codec=Codec(Venue.OKX, self.clock, base_url=f"http://{HOST}:{addresses.rest_port}"),
-                    budgets=Budgets(self.clock),
+                    budgets=Budgets(self.clock, buckets),
                     clock=self.clock,
                     socket_url=f"ws://{HOST}:{addresses.socket_port}/ws/v5/private",
                 )
@@ -125,7 +144,7 @@ async def open_world(
     write: Callable[[str], object],
 ) -> AsyncIterator[World]:
     """A world without services yet; everything ends with the block. `write` takes each log line."""
-    network = MemoryNetwork()
+    network = Wire(rng)
     async with trio.open_nursery() as nursery:
         serve = partial(serve_simulator, SimulatorConfig(host=HOST), network=network, clock=clock, rng=rng)
         simulator: Simulator = await nursery.start(serve, name="simulator")

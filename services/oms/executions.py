@@ -18,7 +18,9 @@ from spider_common.stores.trading import Holding, OrderRecord, Stored, TradingSt
 _AGAIN_S: Final = 0.5
 _NOT_INDEXED_NS: Final = NS_PER_S
 _FOREIGN_AFTER_NS: Final = 60 * NS_PER_S
-"""An order with an id of our form that is still unknown after this long is not of this system."""
+"""An order with an id of our form that is still unknown after this long is not of this system. Counted
+from this service's start where that is later: after an outage all news is old, and the orders that a
+dead owner did not make findable are still to be adopted."""
 
 
 class Executions:
@@ -26,6 +28,7 @@ class Executions:
 
     def __init__(self, *, trading: TradingStore, clock: Clock, log: FilteringBoundLogger) -> None:
         self._trading, self._clock, self._log = trading, clock, log
+        self._started = clock.now()
 
     async def handle(self, update: FollowerUpdate | EquityUpdate) -> Verdict:
         while True:
@@ -46,10 +49,13 @@ class Executions:
             return Handled()  # the client's own order, placed by hand: not ours to count
         record = await self._trading.order(order)
         if record is None:
-            if self._clock.now() - told_at(update) > _FOREIGN_AFTER_NS:
+            now = self._clock.now()
+            waited = now - max(told_at(update), self._started)
+            if waited > _FOREIGN_AFTER_NS:
                 self._log.warning("execution.foreign", account=update.account, order=order)
                 return Handled()
-            return Later(self._clock.now() + _NOT_INDEXED_NS)
+            # As long again each time: the queue sets a message aside that it has delivered too often.
+            return Later(now + max(waited, _NOT_INDEXED_NS))
         await self._count(record, update)
         return Handled()
 

@@ -1,6 +1,7 @@
 """Messages: take, extend while work runs, delete last."""
 
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -10,10 +11,15 @@ from structlog.typing import FilteringBoundLogger
 
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.messages import Message, UnreadableMessage, decode
-from spider_common.stores.queue import Delivery, Queue, QueueError, QueueUnavailable, ReceiptExpired
+from spider_common.stores.queue import (
+    MAX_WAIT_S,
+    Delivery,
+    Queue,
+    QueueError,
+    QueueUnavailable,
+    ReceiptExpired,
+)
 
-WAIT_S: Final = 20
-"""Long poll: the longest that SQS offers, so an idle service costs three requests a minute."""
 GROUPS_AT_ONCE: Final = 64
 """Message groups handled at a time. Each holds one message; its work is bounded by rate budgets."""
 _AGAIN_S: Final = 1.0
@@ -43,10 +49,17 @@ class Intake:
     """Feeds a handler from the queue: groups side by side, a group's messages one after the other."""
 
     def __init__(
-        self, *, queue: Queue, handler: Handler, clock: Clock, visibility_s: int, log: FilteringBoundLogger
+        self,
+        *,
+        queue: Queue,
+        handler: Handler,
+        clock: Clock,
+        visibility_s: int,
+        wait_s: int = MAX_WAIT_S,
+        log: FilteringBoundLogger,
     ) -> None:
         self._queue, self._handler, self._clock, self._log = queue, handler, clock, log
-        self._visibility_s = visibility_s
+        self._visibility_s, self._wait_s = visibility_s, wait_s
 
     async def serve(
         self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -72,7 +85,7 @@ class Intake:
 
             nursery.start_soon(cancel_when_stopped, name="oms.intake.stop")
             try:
-                received = await self._queue.receive(wait_s=WAIT_S)
+                received = await self._queue.receive(wait_s=self._wait_s)
             except QueueUnavailable as error:
                 self._log.warning("intake.queue_unavailable", error=str(error))
                 await trio.sleep(_AGAIN_S)
@@ -82,39 +95,41 @@ class Intake:
     async def _serve_group(self, group: Sequence[Delivery], places: trio.Semaphore) -> None:
         """One group's messages in order. What follows one that has to wait is given back with it."""
         async with places:
-            received = self._clock.now()
-            for position, delivery in enumerate(group):
-                verdict = await self._handle(delivery, received)
-                if isinstance(verdict, Later):
-                    seconds = max(math.ceil((verdict.at - self._clock.now()) / NS_PER_S), 0)
-                    await self._give_back(delivery, seconds)
-                    for follower in group[position + 1 :]:
-                        await self._give_back(follower, 0)
-                    return
-                await self._finish(delivery, verdict)
+            received, waiting = self._clock.now(), deque(group)
+            again_at: int | None = None
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep, waiting, name=f"oms.keep[{group[0].group}]")
+                while waiting and again_at is None:
+                    match await self._handle(waiting[0], received):
+                        case Later(at=at):
+                            again_at = at
+                        case verdict:
+                            await self._finish(waiting.popleft(), verdict)
+                nursery.cancel_scope.cancel()
+            if again_at is not None:
+                seconds = max(math.ceil((again_at - self._clock.now()) / NS_PER_S), 0)
+                await self._give_back(waiting.popleft(), seconds)
+                for follower in waiting:
+                    await self._give_back(follower, 0)
 
     async def _handle(self, delivery: Delivery, received: int) -> Verdict:
-        """The handler's verdict, the message kept from other workers meanwhile."""
         try:
             message = decode(delivery.body)
         except UnreadableMessage as error:
             return Poison(str(error))
-        verdict: Verdict
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep, delivery, name=f"oms.keep[{delivery.group}]")
-            verdict = await self._handler(message, received)
-            nursery.cancel_scope.cancel()
-        return verdict
+        return await self._handler(message, received)
 
-    async def _keep(self, delivery: Delivery) -> None:
+    async def _keep(self, waiting: deque[Delivery]) -> None:
+        """Keeps a group's messages from other workers, the one that is worked on and those behind it."""
         while True:
             await trio.sleep(self._visibility_s / 3)
-            try:
-                await self._queue.extend(delivery.receipt, self._visibility_s)
-            except ReceiptExpired:
-                return  # the journal's lease, not the receipt, says who may act
-            except QueueUnavailable as error:
-                self._log.warning("intake.not_extended", group=delivery.group, error=str(error))
+            for delivery in tuple(waiting):
+                try:
+                    await self._queue.extend(delivery.receipt, self._visibility_s)
+                except ReceiptExpired:
+                    continue  # the journal's lease, not the receipt, says who may act
+                except QueueUnavailable as error:
+                    self._log.warning("intake.not_extended", group=delivery.group, error=str(error))
 
     async def _finish(self, delivery: Delivery, verdict: Handled | Poison) -> None:
         """Removes a message that is done, or sets it aside. If that fails it comes again, harmlessly."""

@@ -40,6 +40,8 @@ from spider_common.venues.outcomes import (
 )
 from spider_common.venues.venue import VenueClient
 
+TRIES: Final = 5
+"""Requests without effect in a row, after which the resolver takes over: about a second."""
 RESEND_AFTER_S: Final = 0.2
 """Pause after a request that surely had no effect, so that a closed venue is not hammered."""
 WRITE_AGAIN_S: Final = 0.5
@@ -102,9 +104,10 @@ class Submitter:
                 await trio.sleep(WRITE_AGAIN_S)
 
     async def _with_time(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
-        """The row with a lease that has at least half of its time left."""
-        now = self._clock.now()
-        if stored.value.lease.ends - now >= self._timing.lease // 2:
+        """The row with a lease that has more than half of its time left, and room for a request."""
+        lease, now = stored.value.lease, self._clock.now()
+        roomy = journal.request_expiry(lease, now, self._timing) is not None
+        if roomy and lease.ends - now > self._timing.lease // 2:
             return stored
         return await record(self._trading, stored, journal.renew(stored.value, now, self._timing))
 
@@ -140,10 +143,15 @@ class Submitter:
         return await self._send(row, intent, credentials)
 
     async def _send(self, row: JournalRow, intent: Intent, credentials: Credentials) -> Intent:
-        """Sends a planned order until something is known, or the lease has no time left for a request."""
+        """Sends a planned order until something is known, or the lease has no time left for a request.
+
+        A venue that takes nothing for a while must not hold up the other clients of the message: the
+        order is then looked after like one in doubt, and sent again once the venue has said that it has none.
+        """
         client = self._venues[intent.account.venue]
+        last = intent.requests + TRIES
         while True:
-            await client.ready_to_place(intent)
+            await client.ready_to_place(intent.request)
             now = self._clock.now()
             product = self._reference.product(intent.product)
             if product is None or not self._may_go(product, row, intent, now):
@@ -151,7 +159,7 @@ class Submitter:
             expires = journal.request_expiry(row.lease, now, self._timing)
             if expires is None:
                 return intent
-            outcome = await client.place(credentials, intent, expires=expires)
+            outcome = await client.place(credentials, intent.request, expires=expires)
             intent = msgspec.structs.replace(
                 intent, requests=intent.requests + 1, ts_sent=now, ts_answered=self._clock.now()
             )
@@ -164,6 +172,8 @@ class Submitter:
                     return journal.deny(intent, reason)
                 case Unknown(why=why):
                     return journal.doubt(intent, why=why, expires=expires, now=self._clock.now())
+                case Unsent(why=why) | RateLimited(why=why) if intent.requests >= last:
+                    return journal.doubt(intent, why=why, expires=expires, now=self._clock.now())
                 case Unsent(why=why):
                     self._log.info("order.unsent", order=intent.client_order_id, why=why)
                     await trio.sleep(RESEND_AFTER_S)
@@ -174,7 +184,7 @@ class Submitter:
     async def _ask(self, intent: Intent, credentials: Credentials) -> Intent:
         """Asks the venue for an order in doubt."""
         asked = self._clock.now()
-        match await self._venues[intent.account.venue].find(credentials, intent):
+        match await self._venues[intent.account.venue].find(credentials, intent.ref):
             case Found(fact=fact):
                 return journal.accept(intent, fact.venue_order_id)
             case NotFound():

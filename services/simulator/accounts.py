@@ -2,7 +2,7 @@
 
 import dataclasses
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,6 +11,9 @@ from services.simulator.ledger import Leg, PositionMode
 
 _AVERAGE_STEP: Final = Decimal("1e-10")  # average prices are kept to this step
 ZERO: Final = Decimal(0)
+
+
+KeyRight = Literal["read", "trade", "withdraw"]
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -78,6 +81,9 @@ class Account:
     leverage: dict[str, Decimal] = dataclasses.field(default_factory=dict)
     reserved: dict[str, tuple[str, Decimal]] = dataclasses.field(default_factory=dict)
     """What open orders bind: order id -> (currency, amount)."""
+    rights: tuple[KeyRight, ...] = ("read", "trade")
+    addresses: tuple[str, ...] = ()
+    """What its key may do, and from where; no addresses: from anywhere. Told, not enforced."""
 
     def position(self, symbol: str, leg: Leg) -> Position:
         """The position, flat if there was none."""

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from services.simulator.accounts import Account, Credentials
+from services.simulator.accounts import Account, Credentials, KeyRight
 from services.simulator.faults import Fault
 from services.simulator.ledger import PositionMode
 from services.simulator.rules import NewOrder
@@ -22,6 +22,8 @@ class OpenAccount(_Action, frozen=True, tag="open_account"):
     credentials: Credentials
     balances: dict[str, Decimal]
     position_mode: PositionMode = "net"
+    rights: tuple[KeyRight, ...] = ("read", "trade")
+    addresses: tuple[str, ...] = ()
 
 
 class SetPrice(_Action, frozen=True, tag="set_price"):
@@ -97,12 +99,13 @@ def apply(venue: Venue, action: Action) -> str:
     order_id = ""
     match action:
         case OpenAccount():
-            exchange.open_account(
+            opened = exchange.open_account(
                 action.name,
                 action.credentials,
                 position_mode=action.position_mode,
                 balances=action.balances,
             )
+            opened.rights, opened.addresses = action.rights, action.addresses
         case SetPrice():
             exchange.set_price(action.symbol, action.price, action.depth, now)
         case Place():

@@ -50,6 +50,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
+        self.struck = 0  # how many have struck so far
 
     def arm(self, fault: Fault) -> None:
         """Raises ValueError: a fault that could never strike."""
@@ -67,6 +68,7 @@ class Faults:
             armed.seen += 1
             if armed.seen >= fault.nth:
                 struck[fault.kind] = fault
+        self.struck += len(struck)
         self._armed = [a for a in self._armed if a.seen < a.fault.nth + a.fault.times - 1]
         return struck
 

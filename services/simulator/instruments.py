@@ -66,25 +66,40 @@ OKX_INSTRUMENTS: Final = (
 )
 
 
-def _coin_sized(base: str, *, lot: str, minimum: str, tick: str, price: str) -> Instrument:
-    """A swap whose sizes are in base coin."""
+def _coin_swap(
+    symbol: str,
+    *,
+    lot: str,
+    tick: str,
+    price: str,
+    minimum: str = "",
+    maximum: str = "1000000000",
+    leverage: int = 100,
+) -> Instrument:
+    """A swap whose sizes are in base coin; the minimum is a lot unless it is named."""
     return Instrument(
-        symbol=f"{base}-USDT",
+        symbol=symbol,
         kind="swap",
-        base=base,
+        base=symbol.removesuffix("USDT").removesuffix("-"),
         quote="USDT",
         tick=Decimal(tick),
         lot=Decimal(lot),
-        minimum=Decimal(minimum),
-        maximum=Decimal(1_000_000_000),
+        minimum=Decimal(minimum or lot),
+        maximum=Decimal(maximum),
         price=Decimal(price),
-        leverage=Decimal(125),
+        leverage=Decimal(leverage),
     )
 
 
+BITGET_INSTRUMENTS: Final = (
+    _coin_swap("BTCUSDT", lot="0.0001", maximum="1200", tick="0.1", price="60000"),
+    _coin_swap("ETHUSDT", lot="0.01", maximum="20000", tick="0.01", price="3000"),
+    _coin_swap("SOLUSDT", lot="0.1", maximum="400000", tick="0.005", price="150"),
+    _coin_swap("DOGEUSDT", lot="1", minimum="40", maximum="40000000", tick="0.00001", price="0.15"),
+)
 BINGX_INSTRUMENTS: Final = (
-    _coin_sized("BTC", lot="0.0001", minimum="0.0001", tick="0.1", price="60000"),
-    _coin_sized("ETH", lot="0.01", minimum="0.01", tick="0.01", price="3000"),
-    _coin_sized("SOL", lot="0.1", minimum="0.1", tick="0.001", price="150"),
-    _coin_sized("DOGE", lot="1", minimum="14", tick="0.00001", price="0.15"),
+    _coin_swap("BTC-USDT", lot="0.0001", tick="0.1", price="60000", leverage=125),
+    _coin_swap("ETH-USDT", lot="0.01", tick="0.01", price="3000", leverage=125),
+    _coin_swap("SOL-USDT", lot="0.1", tick="0.001", price="150", leverage=125),
+    _coin_swap("DOGE-USDT", lot="1", minimum="14", tick="0.00001", price="0.15", leverage=125),
 )

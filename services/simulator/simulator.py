@@ -1,6 +1,7 @@
 """The simulated venues behind their listeners, in one task tree."""
 
 import random
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -11,9 +12,17 @@ from services.simulator.bingx.rest import BingxRest
 from services.simulator.bingx.socket import PATH as BINGX_PATH
 from services.simulator.bingx.socket import BingxSocket
 from services.simulator.bingx.streams import ListenKeys
+from services.simulator.bitget import rest as bitget_rest
+from services.simulator.bitget import socket as bitget_socket
+from services.simulator.bitget.call import Closing
 from services.simulator.control import Control
 from services.simulator.http import serve_http
-from services.simulator.instruments import BINGX_INSTRUMENTS, OKX_INSTRUMENTS, Instrument
+from services.simulator.instruments import (
+    BINGX_INSTRUMENTS,
+    BITGET_INSTRUMENTS,
+    OKX_INSTRUMENTS,
+    Instrument,
+)
 from services.simulator.okx import rest, socket
 from services.simulator.request import Handle, Request, Response
 from services.simulator.venue import Venue
@@ -25,13 +34,18 @@ _NOT_FOUND: Final = Response(b'{"error":"no simulated venue answers this path"}'
 
 
 class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to listen (port 0: any free one) and what is listed."""
+    """Where to listen (port 0: any free one) and what is listed.
+
+    `bitget_closing`: what ``side`` of a closing order in hedge mode means, where Bitget's documents disagree.
+    """
 
     host: str = "127.0.0.1"
     rest_port: int = 0
     socket_port: int = 0
     control_port: int = 0
     okx_instruments: tuple[Instrument, ...] = OKX_INSTRUMENTS
+    bitget_instruments: tuple[Instrument, ...] = BITGET_INSTRUMENTS
+    bitget_closing: Closing = "position"
     bingx_instruments: tuple[Instrument, ...] = BINGX_INSTRUMENTS
 
 
@@ -49,7 +63,13 @@ class Simulator(msgspec.Struct, frozen=True):
 
     addresses: Addresses
     okx: Venue
+    bitget: Venue
     bingx: Venue
+
+    @property
+    def venues(self) -> Mapping[str, Venue]:
+        """By name."""
+        return {venue.name: venue for venue in (self.okx, self.bitget, self.bingx)}
 
 
 async def serve_simulator(
@@ -62,11 +82,19 @@ async def serve_simulator(
 ) -> None:
     """Serves until cancelled; starts with the `Simulator`, once every listener accepts."""
     okx = Venue("okx", config.okx_instruments, clock)
+    bitget = Venue("bitget", config.bitget_instruments, clock)
     bingx, keys = Venue("bingx", config.bingx_instruments, clock), ListenKeys(rng)
-    control = Control({venue.name: venue for venue in (okx, bingx)})
-    handle = _by_path({rest.PREFIX: rest.OkxRest(okx).handle, BINGX_PREFIX: BingxRest(bingx, keys).handle})
+    control = Control({venue.name: venue for venue in (okx, bitget, bingx)})
+    handle = _by_path(
+        {
+            rest.PREFIX: rest.OkxRest(okx).handle,
+            bitget_rest.PREFIX: bitget_rest.BitgetRest(bitget, config.bitget_closing).handle,
+            BINGX_PREFIX: BingxRest(bingx, keys).handle,
+        }
+    )
     routes = {
         socket.PATH: socket.OkxSocket(okx, rng).converse,
+        bitget_socket.PATH: bitget_socket.BitgetSocket(bitget, config.bitget_closing).converse,
         BINGX_PATH: BingxSocket(bingx, keys).converse,
     }
     rest_listener, rest_port = await network.listen(config.host, config.rest_port)
@@ -79,7 +107,7 @@ async def serve_simulator(
         await nursery.start(serve_http, rest_listener, handle, name="simulator.rest")
         await nursery.start(serve_websocket, socket_listener, routes, name="simulator.sockets")
         await nursery.start(serve_http, control_listener, control.handle, name="simulator.control")
-        task_status.started(Simulator(addresses, okx, bingx))
+        task_status.started(Simulator(addresses, okx, bitget, bingx))
 
 
 def _by_path(prefixes: dict[str, Handle]) -> Handle:

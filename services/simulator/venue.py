@@ -75,7 +75,7 @@ class Venue:
                 continue
             account = entry.order.account
             struck = self.faults.strike("push", account)
-            for session in self.sessions(account):
+            for session in () if self.silent(account) else self.sessions(account):
                 if "drop_push" not in struck:
                     session.deliver(entry)
                 if "duplicate_push" in struck:

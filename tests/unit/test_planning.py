@@ -3,17 +3,17 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spider_common.domain.intents import Intent
-from spider_common.domain.orders import CopyState, PositionSide
+from spider_common.domain.orders import CopyState, OrderFact, PositionSide, Side
 from spider_common.domain.planning import Plan, plan
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import FixedRatio, Product
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
-from tests.desk import Desk, LeaderOrder, follower, histories, instruments, product_of, told_of
+from tests.desk import Desk, LeaderOrder, follower, histories, instruments, net_orders, product_of, told_of
 
 lots = st.sampled_from(["0.001", "0.003", "0.01", "1"])
 minimums = st.sampled_from([1, 3, 10])
@@ -62,6 +62,58 @@ def test_a_missed_push_is_made_up(history: History, lot: str, data: st.DataObjec
         heard = data.draw(st.lists(st.sampled_from(life), max_size=3))
         holes.see_all([*heard, life[-1], *heard])
     assert holes.book == whole.book
+
+
+@pytest.mark.parametrize(
+    ("signed", "told", "position"),
+    [
+        (["10", "-10 reduce", "-3"], [0, 2, 1], "-3"),  # the close is told after what traded on
+        (["10", "-8 reduce", "5"], [1, 0, 2], "7"),  # and before what it closed
+    ],
+)
+def test_a_close_told_out_of_turn_is_not_forgotten(signed: list[str], told: list[int], position: str) -> None:
+    """Law: a reducing order told before or after its turn leads to the leader's true position."""
+    orders = [
+        LeaderOrder(
+            Side.SELL if each.startswith("-") else Side.BUY,
+            PositionSide.NET,
+            "reduce" in each,
+            (abs(int(each.split()[0])) * 1000,),
+        )
+        for each in signed
+    ]
+    lives = told_of(orders)
+    desk = Desk(_everyone())
+    for number in told:
+        desk.see_all(lives[number])
+    assert desk.book.leader[PositionSide.NET] == Decimal(position)
+
+
+@given(st.lists(net_orders, max_size=6), st.data())
+def test_an_order_told_late_ends_as_if_told_in_time(history: History, data: st.DataObject) -> None:
+    """Law: wherever one order of a leader that began flat is told among later ones, the book ends with
+    the leader's true position and each copy's target on the rule. No reducing order crosses zero: the
+    venue sees to that."""
+    position = ZERO
+    lives: list[list[OrderFact]] = []
+    for order, life in zip(history, told_of(history), strict=True):
+        change = order.side.sign * life[-1].cum_filled
+        if order.reduce_only and (position * change >= 0 or abs(change) > abs(position)):
+            continue
+        position += change
+        lives.append(life)
+    assume(lives)
+    late = lives.pop(data.draw(st.integers(0, len(lives) - 1)))
+    at = [number for number, life in enumerate(lives) if life[0].ts_venue > late[0].ts_venue]
+    lives.insert(data.draw(st.integers(at[0] if at else len(lives), len(lives))), late[-1:])
+    desk = Desk(_everyone())
+
+    for life in lives:
+        desk.see_all(life)
+    assert desk.book.leader.get(PositionSide.NET, ZERO) == position
+    for each in desk.product.subscriptions:
+        assert isinstance(each.sizing, FixedRatio)
+        assert desk.book.part(each.client, PositionSide.NET).target == each.sizing.ratio * position
 
 
 @given(histories, lots, minimums)

@@ -5,9 +5,10 @@ from decimal import Decimal
 import msgspec
 
 from spider_common.domain.identifiers import ClientId, ClientOrderId, ProductId, VenueOrderId
-from spider_common.domain.orders import CopyState, OrderFact, PositionSide, Side
+from spider_common.domain.orders import CopyState, OrderFact, OrderType, PositionSide, Side
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import Account
+from spider_common.domain.requests import OrderRef, OrderRequest
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +65,30 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def signed(self) -> Decimal:
         return self.side.sign * self.quantity
+
+    @property
+    def request(self) -> OrderRequest:
+        """What its venue is asked for."""
+        return OrderRequest(
+            client_order_id=self.client_order_id,
+            account=self.account,
+            symbol=self.symbol,
+            side=self.side,
+            position_side=self.position_side,
+            reduce_only=self.reduce_only,
+            order_type=OrderType.MARKET,
+            size=self.size,
+        )
+
+    @property
+    def ref(self) -> OrderRef:
+        """Its name at its venue."""
+        return OrderRef(
+            account=self.account,
+            symbol=self.symbol,
+            client_order_id=self.client_order_id,
+            venue_order_id=self.venue_order_id,
+        )
 
 
 class LeaderEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

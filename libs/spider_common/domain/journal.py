@@ -195,11 +195,12 @@ def miss(intent: Intent, asked: int, timing: Timing) -> Intent:
 def next_question(doubt: Doubt, now: int, timing: Timing) -> int:
     """When (Unix ns) to ask the venue again, having asked just now.
 
-    Often while the answer is likely to come soon, then at the two moments at which a miss counts.
+    Often while the answer is likely to come soon, then at the two moments at which a miss counts; a venue
+    that is away is asked every half minute.
     """
     closed = doubt.expires + timing.skew
     proof = closed if doubt.misses == 0 else closed + timing.visibility
-    pause = max((now - doubt.since) // 2, 100 * _MS)
+    pause = min(max((now - doubt.since) // 2, 100 * _MS), 30_000 * _MS)
     return now + pause if now > proof else min(now + pause, proof + _MS)
 
 

@@ -14,7 +14,7 @@ from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.intents import Cursor, Intent, LeaderEvent
 from spider_common.domain.journal import hold
 from spider_common.domain.orders import CopyState, PositionSide, Side
-from spider_common.domain.positions import Book, Leg, LegKind, Part, Waiting, legs_of, part_key
+from spider_common.domain.positions import Book, Leg, LegKind, Part, Waiting, part_key
 from spider_common.domain.products import Equity, Product, Subscription, copied_side
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
@@ -68,14 +68,12 @@ def plan(event: LeaderEvent, situation: Situation) -> Plan | Reason:
             f"fact.symbol: {fact.venue} lists no {fact.symbol!r}; refresh the instruments"
         )
 
-    position = situation.book.leader.get(fact.position_side, ZERO)
-    legs = legs_of(
-        position,
+    book, legs = situation.book.fill(
+        fact.position_side,
         fact.side.sign * (fact.cum_filled - seen),
-        position_side=fact.position_side,
+        ts_venue=fact.ts_venue,
         reduce_only=fact.reduce_only,
     )
-    book = situation.book.with_leader(fact.position_side, legs[-1].after if legs else position)
     intents: list[Intent] = []
     parts: dict[str, Part] = {}
     queues: dict[ClientId, tuple[Waiting, ...]] = {}

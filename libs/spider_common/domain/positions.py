@@ -76,6 +76,17 @@ class Waiting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event: EventId
 
 
+class Unseen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What reducing orders closed of a leader's position beyond what the book knew of it.
+
+    It closed what was there before copying began, or what a fact told of that has not come yet. A fact
+    from before `until` (Unix ns) that does come is made less by it: its order is closed already.
+    """
+
+    change: Decimal
+    until: int
+
+
 class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """See the module. Replaced as a whole: its mappings are never changed in place.
 
@@ -83,17 +94,47 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         leader: what the leader's copied fills add up to, by position side, signed base quantity.
         parts: by `part_key` of client and the leader's position side.
         waiting: by client, orders in doubt or held, oldest first.
+        unseen: see `Unseen`.
+        latest: the newest venue time (Unix ns) of the leader's facts in it.
     """
 
     leader: dict[PositionSide, Decimal] = {}
     parts: dict[str, Part] = {}
     waiting: dict[ClientId, tuple[Waiting, ...]] = {}
+    unseen: dict[PositionSide, Unseen] = {}
+    latest: dict[PositionSide, int] = {}
 
     def part(self, client: ClientId, side: PositionSide) -> Part:
         return self.parts.get(part_key(client, side), Part())
 
     def with_leader(self, side: PositionSide, position: Decimal) -> "Book":
         return msgspec.structs.replace(self, leader={**self.leader, side: position})
+
+    def fill(
+        self, side: PositionSide, change: Decimal, *, ts_venue: int, reduce_only: bool
+    ) -> "tuple[Book, tuple[Leg, ...]]":
+        """The book after a signed fill of the leader, and its legs. Fills may come in any order.
+
+        A reducing order is cut to what the book holds, unless a newer fill came before it: then what it
+        closed was there at its time, whatever the newer one has made of it since.
+        """
+        position = self.leader.get(side, ZERO)
+        unseen = self.unseen.get(side)
+        if unseen is not None and ts_venue < unseen.until and change * unseen.change < 0:
+            known = min(abs(change), abs(unseen.change)).copy_sign(change)
+            change -= known
+            unseen = msgspec.structs.replace(unseen, change=unseen.change + known)
+        is_late = ts_venue < self.latest.get(side, 0)
+        legs = legs_of(position, change, position_side=side, reduce_only=reduce_only and not is_late)
+        after = legs[-1].after if legs else position
+        if cut := position + change - after:
+            unseen = Unseen(change=(unseen.change if unseen else ZERO) + cut, until=ts_venue)
+        book = msgspec.structs.replace(
+            self.with_leader(side, after),
+            unseen=self.unseen if unseen is None else {**self.unseen, side: unseen},
+            latest={**self.latest, side: max(ts_venue, self.latest.get(side, 0))},
+        )
+        return book, legs
 
     def with_parts(self, changed: Mapping[str, Part]) -> "Book":
         return msgspec.structs.replace(self, parts={**self.parts, **changed})

@@ -9,6 +9,8 @@ class Reason(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     NOTHING_TO_CLOSE = "nothing_to_close"
     NO_INSTRUMENT = "no_instrument"
+    INSTRUMENT_CHANGED = "instrument_changed"
+    NOT_AMENDABLE = "not_amendable"
     POSITION_MODE_MISMATCH = "position_mode_mismatch"
     EQUITY_UNKNOWN = "equity_unknown"
     EQUITY_STALE = "equity_stale"
@@ -25,6 +27,8 @@ WORDS = {
     Reason.BELOW_MINIMUM: "The copy is below the instrument's lot or minimum; the next fill carries it.",
     Reason.NOTHING_TO_CLOSE: "The leader reduced a position of which this subscription holds nothing.",
     Reason.NO_INSTRUMENT: "The follower's venue lists nothing of the same base, quote, settle and kind.",
+    Reason.INSTRUMENT_CHANGED: "The venue has changed the instrument since the order was planned.",
+    Reason.NOT_AMENDABLE: "The venue cannot change an order of this kind; cancel it and place another.",
     Reason.POSITION_MODE_MISMATCH: "The leader trades in hedge mode, the follower's account is in net mode.",
     Reason.EQUITY_UNKNOWN: "The rule is proportional to equity, and one of the two is not known yet.",
     Reason.EQUITY_STALE: "The rule is proportional to equity, and the last known one is too old.",

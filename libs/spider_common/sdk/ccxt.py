@@ -31,12 +31,14 @@ class VenueRequest(msgspec.Struct, frozen=True):
         api: ccxt's section of the venue's API, for example `("private",)`.
         path: without the section, for example `trade/order`.
         params: values are text, booleans, integers, or lists and mappings of those; never floats.
+        listed: the venue wants the params as the one entry of a list, as a batch of one.
     """
 
     api: tuple[str, ...]
     method: str
     path: str
     params: Mapping[str, Any]
+    listed: bool = False
 
 
 class SignedRequest(msgspec.Struct, frozen=True):
@@ -272,8 +274,9 @@ class Codec:
         ccxt.apiKey = credentials.key.reveal()
         ccxt.secret = credentials.secret.reveal()
         ccxt.password = None if credentials.passphrase is None else credentials.passphrase.reveal()
+        params = [dict(request.params)] if request.listed else dict(request.params)
         try:
-            signed = ccxt.sign(request.path, list(request.api), request.method, dict(request.params))
+            signed = ccxt.sign(request.path, list(request.api), request.method, params)
         finally:
             ccxt.apiKey = ccxt.secret = ccxt.password = ""
         body = signed["body"] or ""

@@ -71,7 +71,7 @@ def read_product(text: str | bytes) -> Product:
     try:
         return msgspec.json.decode(text, type=Product)
     except msgspec.DecodeError as error:
-        raise BadProduct(f"product: {error}; see docs/configuration.md for the fields") from error
+        raise BadProduct(f"product: {error}; see docs/cli.md for the fields") from error
 
 
 def find(products: tuple[Product, ...], product: ProductId) -> Product | None:

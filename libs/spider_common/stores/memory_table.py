@@ -91,6 +91,11 @@ class MemoryTable:
         for row in rows:
             self._store(row)
 
+    def rows(self) -> list[Row]:
+        """All that is stored, by key: for a look from outside, which no table in the cloud offers."""
+        found = [row for partition in self._partitions.values() for row in partition.values()]
+        return sorted((row for row in found if not self._is_over(row)), key=lambda row: row.key)
+
     def _row(self, key: Key) -> Row | None:
         row = self._partitions[key.pk].get(key.sk)
         if row is not None and self._is_over(row):

@@ -20,6 +20,7 @@ MAX_ATTRIBUTES: Final = 10
 MAX_WAIT_S: Final = 20
 DEDUPLICATION_S: Final = 300
 
+_MAX_REASON: Final = 1_000
 REASON: Final = "dead_letter_reason"  # the attribute that tells why a message was set aside
 
 
@@ -175,10 +176,18 @@ def check_receive(limit: int, wait_s: int) -> None:
 
 
 def as_dead_letter(delivery: Delivery, reason: str) -> Outgoing:
-    """The message that sets a delivery aside. One attribute makes way for the reason when there are 10."""
+    """The message that sets a delivery aside. One attribute makes way for the reason when there are 10.
+
+    The reason is cut, and what a queue does not carry in it replaced; a body that leaves it no room goes
+    as it came, without it.
+    """
+    words = "".join(char if char.isprintable() else "?" for char in reason[:_MAX_REASON]) or "not given"
     kept = [entry for entry in sorted(delivery.attributes.items()) if entry[0] != REASON]
-    attributes = {**dict(kept[: MAX_ATTRIBUTES - 1]), REASON: reason}
-    return Outgoing(delivery.group, delivery.dedup, delivery.body, attributes)
+    attributes = {**dict(kept[: MAX_ATTRIBUTES - 1]), REASON: words}
+    aside = Outgoing(delivery.group, delivery.dedup, delivery.body, attributes)
+    if message_bytes(aside) > MAX_BATCH_BYTES:
+        return msgspec.structs.replace(aside, attributes=delivery.attributes)
+    return aside
 
 
 def next_batch(waiting: Sequence[Outgoing]) -> list[Outgoing]:

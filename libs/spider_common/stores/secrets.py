@@ -23,7 +23,7 @@ class Secrets(Protocol):
     """Where credentials come from."""
 
     async def credentials(self, account: AccountId) -> Credentials | None:
-        """An account's API key; None if none is stored.
+        """An account's API key; None if none is stored that can be read.
 
         Raises:
             SecretsUnavailable: no answer came, and none is remembered.
@@ -65,7 +65,10 @@ class SecretsManager:
             if kept is not None:
                 return kept[0]  # the venue will say so if it is no longer the right one
             raise SecretsUnavailable(f"{self._name(account)}: no answer") from error
-        credentials = read_credentials(answer["SecretString"])
+        try:
+            credentials = read_credentials(answer["SecretString"])
+        except ValueError:
+            return None  # no key of ours: as good as none, and no reason to stop the other accounts
         self._kept[account] = (credentials, self._clock.now())
         return credentials
 

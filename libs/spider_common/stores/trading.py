@@ -254,7 +254,7 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def _execution_key(execution: Execution) -> Key:
     leg = execution.side  # a venue that reports both sides of a self-trade uses one trade id for them
-    return schema.execution_key(execution.venue, execution.account, execution.trade_id, leg)
+    return schema.execution_key(execution.venue, execution.account, execution.symbol, execution.trade_id, leg)
 
 
 def _journal_row(row: JournalRow, version: int) -> Row:

@@ -6,6 +6,7 @@ import msgspec
 import trio
 
 from services.simulator.okx import account, trading
+from services.simulator.okx.algos import Algos
 from services.simulator.okx.auth import authenticate
 from services.simulator.okx.call import Call, Endpoint
 from services.simulator.okx.codes import OkxError
@@ -16,7 +17,6 @@ from services.simulator.venue import Venue
 from spider_common.clock import NS_PER_MS, NS_PER_S
 
 PREFIX: Final = "/api/v5/"
-_ENDPOINTS: Final = trading.ENDPOINTS | account.ENDPOINTS
 # What a gateway in front of the venue says: the same words whether the venue acted or not.
 _BAD_GATEWAY: Final = Response(b"<html><body>502 Bad Gateway</body></html>", 502, "text/html")
 
@@ -26,6 +26,7 @@ class OkxRest:
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
+        self._endpoints = trading.ENDPOINTS | account.ENDPOINTS | Algos(venue).endpoints()
         self._limits = RateLimits()
 
     async def handle(self, request: Request) -> Response | None:
@@ -33,7 +34,7 @@ class OkxRest:
         arrived = self._venue.clock.now()
         try:
             name = request.path.removeprefix(PREFIX)
-            endpoint = _find(request.method, name)
+            endpoint = self._find(request.method, name)
             owner = None
             if endpoint.private:
                 owner = authenticate(request, self._venue.account_of_key, arrived)
@@ -69,10 +70,17 @@ class OkxRest:
             return None
         if "error_with_effect" in struck:
             return _BAD_GATEWAY
-        failed = len(rows) - len(call.accepted)
+        failed = sum(row["sCode"] != "0" for row in rows)
         code = "0" if not failed else "1" if failed == len(rows) else "2"
         message = {"0": "", "1": "All operations failed", "2": "Bulk operation partially succeeded."}[code]
         return _ok(rows, call, code, message)
+
+    def _find(self, method: str, name: str) -> Endpoint:
+        endpoint = self._endpoints.get((method, name))
+        if endpoint is None:
+            known = any(path == name for _, path in self._endpoints)
+            raise OkxError("50115" if known else "404")
+        return endpoint
 
     def _limit(self, endpoint: Endpoint, name: str, call: Call) -> None:
         """50011: more calls than the endpoint takes; orders count by account and instrument."""
@@ -85,14 +93,6 @@ class OkxRest:
         for key in keys:
             if not self._limits.allow(key, endpoint.limit, call.now):
                 raise OkxError("50011")
-
-
-def _find(method: str, name: str) -> Endpoint:
-    endpoint = _ENDPOINTS.get((method, name))
-    if endpoint is None:
-        known = any(path == name for _, path in _ENDPOINTS)
-        raise OkxError("50115" if known else "404")
-    return endpoint
 
 
 class _Aimed(msgspec.Struct, rename="camel"):

@@ -35,6 +35,10 @@ REJECTED: Final = {
     "51112": "more to close than the position has",
     "51121": "not a multiple of the lot",
     "51169": "nothing to reduce on that side",
+    "51500": "nothing to change",
+    "51502": "not enough margin for the change",
+    "59000": "open orders or positions keep the setting",
+    "59102": "above the highest leverage",
 }
 # The venue says that it dropped the request unseen, because of its time.
 UNSENT: Final = {
@@ -56,6 +60,12 @@ UNKNOWN: Final = {
     "51149": "timeout at the venue",
 }
 NOT_FOUND: Final = frozenset({"51603"})
+# Answers to a cancel or an amend; as an answer to a new order they prove nothing.
+GONE: Final = {
+    "51400": "the order is not open",
+    "51503": "the order is not open",
+    "51603": "order not found",
+}
 
 # Login and subscription errors after which a new try cannot help until an operator acts.
 FATAL_SOCKET: Final = {
@@ -70,11 +80,15 @@ BACK_OFF: Final = 1_000 * _MS
 """How long to wait after a rate limit: OKX's windows are 2 s and it names no time."""
 
 
-def write_outcome(code: str, message: str, now: int) -> Outcome:
-    """What a code other than 0 on an order request means. `now`: Unix ns."""
+def write_outcome(code: str, message: str, now: int, *, of_order: bool = False) -> Outcome:
+    """What a code other than 0 on a write means. `now`: Unix ns.
+
+    `of_order`: the write was about an order that is there already, a cancel or an amend.
+    """
     words = f"{code} {message}".strip()
-    if code in REJECTED:
-        return Rejected(code, message or REJECTED[code])
+    refusals = REJECTED | GONE if of_order else REJECTED
+    if code in refusals:
+        return Rejected(code, message or refusals[code])
     if code in UNSENT:
         return Unsent(words)
     if code in RATE_LIMITED:

@@ -3,21 +3,28 @@
 Source: https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-order-channel
 """
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
-from typing import Final, TypeVar
+from decimal import Decimal
+from typing import Final
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
 from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.products import Equity
+from spider_common.domain.quantities import ZERO
+from spider_common.domain.requests import KeyPermissions, PositionFact
 from spider_common.venues.outcomes import UnreadableFrame
-
-Row = Mapping[str, object]
-Known = TypeVar("Known")
-
-_MS: Final = 1_000_000
+from spider_common.venues.rows import (
+    Row,
+    amount,
+    identifier,
+    milliseconds,
+    number,
+    one_of,
+    optional_number,
+    step,
+    text,
+)
 
 _STATUS: Final = {
     "live": OrderStatus.LIVE,
@@ -36,6 +43,17 @@ _TYPE: Final = {
     "mmp": OrderType.LIMIT,
     "mmp_and_post_only": OrderType.POST_ONLY,
 }
+# A conditional order ends when it sets off an order of its own, whose id is another.
+_ALGO_STATUS: Final = {
+    "live": OrderStatus.LIVE,
+    "pause": OrderStatus.LIVE,
+    "partially_effective": OrderStatus.LIVE,
+    "effective": OrderStatus.CANCELED,
+    "canceled": OrderStatus.CANCELED,
+    "order_failed": OrderStatus.CANCELED,
+    "partially_failed": OrderStatus.CANCELED,
+}
+_FLAG: Final = {"true": True, "false": False, "": False}
 _SIDE: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _POSITION_SIDE: Final = {
     "": PositionSide.NET,
@@ -56,8 +74,8 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         UnreadableFrame: a field is missing or has a value that the documentation does not have.
     """
     instrument = _instrument(row, place, instruments)
-    filled = instrument.to_base(number(row, "accFillSz", place, empty=Decimal(0)))
-    quantity = instrument.to_base(number(row, "sz", place))
+    filled = instrument.to_base(amount(row, "accFillSz", place, empty=ZERO))
+    quantity = instrument.to_base(amount(row, "sz", place))
     if text(row, "tgtCcy", place, default="") == "quote_ccy":
         quantity = filled  # a spot market buy is sized in quote currency; what it bought is all we can know
     client = text(row, "clOrdId", place, default="")
@@ -66,11 +84,11 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         venue=Venue.OKX,
         account=account,
         symbol=instrument.symbol,
-        venue_order_id=VenueOrderId(text(row, "ordId", place)),
+        venue_order_id=VenueOrderId(identifier(row, "ordId", place)),
         client_order_id=ClientOrderId(client) if client else None,
         side=one_of(row, "side", place, _SIDE),
         position_side=one_of(row, "posSide", place, _POSITION_SIDE),
-        reduce_only=text(row, "reduceOnly", place, default="false") == "true",
+        reduce_only=one_of(row, "reduceOnly", place, _FLAG, default="false"),
         order_type=one_of(row, "ordType", place, _TYPE),
         status=one_of(row, "state", place, _STATUS),
         quantity=quantity,
@@ -82,12 +100,42 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
     )
 
 
+def algo_order(
+    row: Row, *, place: str, account: AccountId, instruments: InstrumentList, seen: int
+) -> OrderFact:
+    """A conditional order, as ``trade/order-algo`` tells it.
+
+    It never fills: what it sets off is an order of its own.
+    """
+    instrument = _instrument(row, place, instruments)
+    client = text(row, "algoClOrdId", place, default="")
+    prices = (optional_number(row, field, place) for field in ("slOrdPx", "tpOrdPx", "ordPx"))
+    limit = next((price for price in prices if price is not None and price > 0), None)  # -1: at the market
+    return OrderFact(
+        venue=Venue.OKX,
+        account=account,
+        symbol=instrument.symbol,
+        venue_order_id=VenueOrderId(identifier(row, "algoId", place)),
+        client_order_id=ClientOrderId(client) if client else None,
+        side=one_of(row, "side", place, _SIDE),
+        position_side=one_of(row, "posSide", place, _POSITION_SIDE),
+        reduce_only=one_of(row, "reduceOnly", place, _FLAG, default="false"),
+        order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+        status=one_of(row, "state", place, _ALGO_STATUS),
+        quantity=instrument.to_base(amount(row, "sz", place, empty=ZERO)),
+        cum_filled=ZERO,
+        price=limit,
+        average_price=None,
+        ts_venue=milliseconds(row, "uTime", place),
+        ts_seen=seen,
+    )
+
+
 def execution(
     row: Row, *, place: str, account: AccountId, instruments: InstrumentList, pushed: bool
 ) -> Execution | None:
     """The fill in a row, if it tells of one: `pushed` rows are of the orders channel, others of `fills`."""
-    trade = text(row, "tradeId", place, default="")
-    if not trade:
+    if not text(row, "tradeId", place, default=""):
         return None
     instrument = _instrument(row, place, instruments)
     client = text(row, "clOrdId", place, default="")
@@ -95,13 +143,13 @@ def execution(
         venue=Venue.OKX,
         account=account,
         symbol=instrument.symbol,
-        trade_id=TradeId(trade),
-        venue_order_id=VenueOrderId(text(row, "ordId", place)),
+        trade_id=TradeId(identifier(row, "tradeId", place)),
+        venue_order_id=VenueOrderId(identifier(row, "ordId", place)),
         client_order_id=ClientOrderId(client) if client else None,
         side=one_of(row, "side", place, _SIDE),
-        quantity=instrument.to_base(number(row, "fillSz", place)),
+        quantity=instrument.to_base(amount(row, "fillSz", place)),
         price=number(row, "fillPx", place),
-        fee=number(row, "fillFee" if pushed else "fee", place, empty=Decimal(0)),
+        fee=number(row, "fillFee" if pushed else "fee", place, empty=ZERO),
         fee_currency=text(row, "fillFeeCcy" if pushed else "feeCcy", place, default=""),
         ts_venue=milliseconds(row, "fillTime" if pushed else "ts", place),
     )
@@ -117,6 +165,46 @@ def equity(row: Row, *, place: str, account: AccountId) -> Equity:
     )
 
 
+def position(row: Row, *, place: str, account: AccountId, instruments: InstrumentList) -> PositionFact | None:
+    """A row of the positions channel or of ``account/positions``; None for what is not copied.
+
+    In net mode ``pos`` is signed; in long/short mode the side says which way it is held.
+    """
+    known = instruments.get(Venue.OKX, text(row, "instId", place))
+    if known is None:
+        return None
+    side = one_of(row, "posSide", place, _POSITION_SIDE)
+    held = known.to_base(number(row, "pos", place, empty=ZERO))
+    if side is not PositionSide.NET:
+        held = -abs(held) if side is PositionSide.SHORT else abs(held)
+    return PositionFact(
+        venue=Venue.OKX,
+        account=account,
+        symbol=known.symbol,
+        position_side=side,
+        quantity=held,
+        entry_price=optional_number(row, "avgPx", place) or None,
+        ts_venue=milliseconds(row, "uTime", place),
+    )
+
+
+def permissions(row: Row, *, place: str) -> KeyPermissions:
+    """What a key may do, from ``account/config``: ``read_only,trade,withdraw``, and from where."""
+    may = _listed_in(row, "perm", place)
+    return KeyPermissions(
+        read=bool(may),
+        trade="trade" in may,
+        withdraw="withdraw" in may,
+        addresses=_listed_in(row, "ip", place),
+    )
+
+
+def _listed_in(row: Row, field: str, place: str) -> tuple[str, ...]:
+    """The parts of a text with commas."""
+    parts = (part.strip() for part in text(row, field, place, default="").split(","))
+    return tuple(part for part in parts if part)
+
+
 def instrument(row: Row, *, place: str) -> Instrument | None:
     """An instrument of ``public/instruments``; None for those that are not spot or linear swaps."""
     kind = text(row, "instType", place)
@@ -129,8 +217,13 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
     if kind != "SWAP" or text(row, "ctType", place, default="linear") != "linear":
         return None
     settle = text(row, "settleCcy", place)
-    contract = number(row, "ctVal", place) * number(row, "ctMult", place, empty=Decimal(1))
-    base, quote, *_ = symbol.split("-")
+    contract = step(row, "ctVal", place)
+    if row.get("ctMult"):
+        contract *= step(row, "ctMult", place)
+    base, _, rest = symbol.partition("-")
+    quote = rest.partition("-")[0]
+    if not quote:
+        raise UnreadableFrame(f"{place}.instId: {symbol!r} does not name base and quote: BTC-USDT-SWAP does")
     return _listed(row, place, symbol, InstrumentKind.SWAP, base, quote, settle, contract)
 
 
@@ -152,9 +245,9 @@ def _listed(
         quote=quote,
         settle=settle,
         contract_size=Decimal(contract_size),
-        lot=number(row, "lotSz", place),
-        minimum=number(row, "minSz", place),
-        tick=number(row, "tickSz", place),
+        lot=step(row, "lotSz", place),
+        minimum=step(row, "minSz", place),
+        tick=step(row, "tickSz", place),
     )
 
 
@@ -166,47 +259,3 @@ def _instrument(row: Row, place: str, instruments: InstrumentList) -> Instrument
             f"{place}.instId: {symbol!r} is no instrument we know; refresh the instrument list"
         )
     return found
-
-
-def text(row: Row, field: str, place: str, *, default: str | None = None) -> str:
-    """A field that OKX sends as a JSON string."""
-    value = row.get(field, default)
-    if value is None:
-        raise UnreadableFrame(f"{place}.{field}: missing; a row of this kind has it")
-    if not isinstance(value, str):
-        raise UnreadableFrame(f"{place}.{field}: {value!r} is not a string; OKX sends every value as one")
-    return value
-
-
-def number(row: Row, field: str, place: str, *, empty: Decimal | None = None) -> Decimal:
-    """A decimal in a string; `empty` stands in where OKX sends an empty one."""
-    value = text(row, field, place, default=None if empty is None else "")
-    if not value and empty is not None:
-        return empty
-    try:
-        result = Decimal(value)
-    except InvalidOperation:
-        raise UnreadableFrame(f"{place}.{field}: {value!r} is not a number") from None
-    if not result.is_finite():
-        raise UnreadableFrame(f"{place}.{field}: {value!r} is not a finite number")
-    return result
-
-
-def optional_number(row: Row, field: str, place: str) -> Decimal | None:
-    return number(row, field, place) if row.get(field) not in {"", None} else None
-
-
-def milliseconds(row: Row, field: str, place: str) -> int:
-    """A Unix time in ms, as ns."""
-    value = text(row, field, place)
-    if not value.isdecimal():
-        raise UnreadableFrame(f"{place}.{field}: {value!r} is not a time in milliseconds")
-    return int(value) * _MS
-
-
-def one_of(row: Row, field: str, place: str, known: Mapping[str, Known]) -> Known:
-    """A field with a closed set of values."""
-    value = text(row, field, place)
-    if value not in known:
-        raise UnreadableFrame(f"{place}.{field}: {value!r} is none of {', '.join(filter(None, known))}")
-    return known[value]

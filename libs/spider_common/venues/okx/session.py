@@ -4,9 +4,6 @@ Login, then subscriptions, then pushes; a text ``ping`` when it has been quiet. 
 https://www.okx.com/docs-v5/en/#overview-websocket-login and ``-subscribe``, ``-notification``.
 """
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,8 +12,11 @@ import msgspec
 from spider_common.domain.identifiers import AccountId
 from spider_common.domain.instruments import InstrumentList
 from spider_common.secret import Credentials
+from spider_common.venues import rows
+from spider_common.venues.login import login_frame
 from spider_common.venues.okx import codes, parse
 from spider_common.venues.outcomes import UnreadableFrame
+from spider_common.venues.rows import Row
 from spider_common.venues.venue import Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
 
 _S: Final = 1_000_000_000
@@ -27,10 +27,10 @@ LOGIN_WITHIN: Final = 10 * _S
 
 CHANNELS: Final = (
     {"channel": "orders", "instType": "SWAP"},
+    {"channel": "positions", "instType": "SWAP"},
     {"channel": "account"},
 )
-MAX_FRAME: Final = 1 << 20
-"""Bytes of one frame; OKX's are below 64 KiB."""
+LOGIN_PATH: Final = "/users/self/verify"
 
 
 class OkxSession:
@@ -47,7 +47,9 @@ class OkxSession:
 
     def opened(self, now: int) -> Sequence[SessionEvent]:
         self._heard, self._ready_by = now, now + LOGIN_WITHIN
-        return [Send(login_frame(self._credentials, now))]
+        if self._credentials.passphrase is None:
+            return [Failed("OKX keys have a passphrase; add it to the account's secret", fatal=True)]
+        return [Send(login_frame(self._credentials, now, path=LOGIN_PATH))]
 
     def due(self) -> int:
         if self._ready_by is not None:
@@ -75,21 +77,19 @@ class OkxSession:
             return [Unreadable(kept, error)]
 
     def _read(self, frame: str | bytes, now: int) -> Sequence[SessionEvent]:
-        body = read_object(frame)
+        body = rows.read_object(frame, "frame")
         if "event" in body:
             return self._control(body)
         return [told(body, account=self._account, instruments=self._instruments, seen=now)]
 
-    def _control(self, body: parse.Row) -> Sequence[SessionEvent]:
-        code, words = (
-            parse.text(body, "code", "frame", default="0"),
-            parse.text(body, "msg", "frame", default=""),
-        )
-        match parse.text(body, "event", "frame"):
+    def _control(self, body: Row) -> Sequence[SessionEvent]:
+        code = rows.code(body, "code", "frame", default="0")
+        words = rows.text(body, "msg", "frame", default="")
+        match rows.text(body, "event", "frame"):
             case "login" if code == "0":
                 return [Send(_encode({"id": "subscribe", "op": "subscribe", "args": CHANNELS}))]
             case "subscribe":
-                self._unacknowledged.discard(str(_argument(body).get("channel")))
+                self._unacknowledged.discard(rows.text(rows.child(body, "arg", "frame"), "channel", "arg"))
                 if self._unacknowledged:
                     return []
                 self._ready_by = None
@@ -106,77 +106,39 @@ class OkxSession:
                 raise UnreadableFrame(f"frame.event: {other!r} is no event of the documentation")
 
 
-def login_frame(credentials: Credentials, now: int) -> str:
-    """The login request, signed for the second in which `now` (Unix ns) lies; valid for 30 s."""
-    seconds = str(now // _S)
-    message = f"{seconds}GET/users/self/verify".encode()
-    assert credentials.passphrase is not None, "OKX keys have a passphrase"
-    digest = hmac.digest(credentials.secret.reveal().encode(), message, hashlib.sha256)
-    return _encode(
-        {
-            "op": "login",
-            "args": [
-                {
-                    "apiKey": credentials.key.reveal(),
-                    "passphrase": credentials.passphrase.reveal(),
-                    "timestamp": seconds,
-                    "sign": base64.b64encode(digest).decode(),
-                }
-            ],
-        }
-    )
-
-
-def read_object(frame: str | bytes) -> parse.Row:
-    """The JSON object in a frame.
-
-    Raises:
-        UnreadableFrame: it is none, or too large.
-    """
-    if len(frame) > MAX_FRAME:
-        raise UnreadableFrame(f"frame: {len(frame)} long, more than the {MAX_FRAME} that any frame has")
-    try:
-        body = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:  # nesting may never end
-        raise UnreadableFrame(f"frame: not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise UnreadableFrame("frame: not a JSON object")
-    return body
-
-
-def told(body: parse.Row, *, account: AccountId, instruments: InstrumentList, seen: int) -> Told:
+def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: int) -> Told:
     """The facts in a push of a private channel.
 
     Raises:
         UnreadableFrame: it does not look as documented.
     """
-    channel = parse.text(_argument(body), "channel", "arg")
-    rows = body.get("data")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UnreadableFrame("data: not an array of objects; a push has one")
-    placed = [(row, f"data[{position}]") for position, row in enumerate(rows)]
-    if channel == "account":
-        return Told(equities=tuple(parse.equity(row, place=place, account=account) for row, place in placed))
-    if channel != "orders":
-        raise UnreadableFrame(f"arg.channel: {channel!r} is not a channel that we subscribe to")
-    executions = (
-        parse.execution(row, place=place, account=account, instruments=instruments, pushed=True)
-        for row, place in placed
-    )
-    return Told(
-        facts=tuple(
-            parse.order(row, place=place, account=account, instruments=instruments, seen=seen)
-            for row, place in placed
-        ),
-        executions=tuple(execution for execution in executions if execution is not None),
-    )
-
-
-def _argument(body: parse.Row) -> parse.Row:
-    argument = body.get("arg")
-    if not isinstance(argument, dict):
-        raise UnreadableFrame("arg: missing; acknowledgements and pushes have it")
-    return argument
+    channel = rows.text(rows.child(body, "arg", "frame"), "channel", "arg")
+    placed = [(row, f"data[{at}]") for at, row in enumerate(rows.children(body, "data", "frame"))]
+    match channel:
+        case "orders":
+            executions = (
+                parse.execution(row, place=place, account=account, instruments=instruments, pushed=True)
+                for row, place in placed
+            )
+            return Told(
+                facts=tuple(
+                    parse.order(row, place=place, account=account, instruments=instruments, seen=seen)
+                    for row, place in placed
+                ),
+                executions=tuple(execution for execution in executions if execution is not None),
+            )
+        case "positions":
+            positions = (
+                parse.position(row, place=place, account=account, instruments=instruments)
+                for row, place in placed
+            )
+            return Told(positions=tuple(position for position in positions if position is not None))
+        case "account":
+            return Told(
+                equities=tuple(parse.equity(row, place=place, account=account) for row, place in placed)
+            )
+        case other:
+            raise UnreadableFrame(f"arg.channel: {other!r} is not a channel that we subscribe to")
 
 
 def _encode(message: object) -> str:

@@ -1,0 +1,1 @@
+"""Bitget v2, the classic account: USDT-margined swaps."""

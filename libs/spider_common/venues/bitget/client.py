@@ -1,0 +1,241 @@
+"""Bitget's REST side. One client serves every account: they share its connections.
+
+Sources: https://www.bitget.com/api-doc/contract/ and ``/api-doc/common/signature``.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import httpx
+
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import Limit
+from spider_common.clock import NS_PER_S, Clock
+from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
+from spider_common.domain.instruments import Instrument, InstrumentList
+from spider_common.domain.orders import PositionSide
+from spider_common.domain.products import Account
+from spider_common.domain.reasons import Reason
+from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
+from spider_common.sdk.ccxt import Codec, VenueRequest
+from spider_common.secret import Credentials
+from spider_common.venues import rows
+from spider_common.venues.bitget import codes, parse, requests
+from spider_common.venues.bitget.parse import ClosingSide
+from spider_common.venues.bitget.questions import Questions
+from spider_common.venues.bitget.session import PRODUCT, BitgetSession
+from spider_common.venues.outcomes import (
+    Accepted,
+    Lookup,
+    Outcome,
+    RateLimited,
+    Refused,
+    Rejected,
+    Unknown,
+    UnreadableFrame,
+    Unsent,
+)
+from spider_common.venues.rest import Reply, Rest
+from spider_common.venues.venue import Capabilities, Told
+
+ORDERS: Final = Limit(10, 1.0)
+"""Per account and endpoint. An account that other people copy at Bitget itself has only 1 a second."""
+REQUEST_AGE: Final = 30 * NS_PER_S
+"""A request whose timestamp is older is refused."""
+_SETTINGS: Final = Limit(5, 1.0)
+
+
+class BitgetClient:
+    """See `spider_common.venues.venue.VenueClient`.
+
+    Args:
+        codec: signs for ``https://api.bitget.com``, or for a simulator's address.
+        socket_url: the private socket, ``wss://ws.bitget.com/v2/ws/private``.
+        closing: what closing orders in hedge mode call their side.
+        orders: how many orders an account may place; `ORDERS` unless it is copied at Bitget.
+        request_age: the age (ns) past which the venue refuses a request. It has no other expiry, so a request
+            is signed with its time set back, until it grows too old just when it should expire. None: the
+            venue is not relied on for this; requests carry the true time and may be taken for 30 s.
+    """
+
+    venue: Final = Venue.BITGET
+
+    def __init__(
+        self,
+        *,
+        http: httpx.AsyncClient,
+        codec: Codec,
+        budgets: Budgets,
+        clock: Clock,
+        socket_url: str,
+        closing: ClosingSide = ClosingSide.POSITION,
+        orders: Limit = ORDERS,
+        request_age: int | None = REQUEST_AGE,
+    ) -> None:
+        self._codec, self._budgets, self._clock = codec, budgets, clock
+        self._rest = Rest(http=http, codec=codec, clock=clock)
+        self._socket_url, self._closing, self._orders = socket_url, closing, orders
+        self._request_age = request_age
+        self._questions = Questions(rest=self._rest, budgets=budgets, clock=clock, closing=closing)
+
+    @property
+    def known_instruments(self) -> InstrumentList:
+        return self._questions.known_instruments
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            amends="replace",
+            expiry="timestamp set back" if self._request_age else "30 s after signing",
+            batch_orders=1,
+            hedge_mode=True,
+            limits={
+                "place, cancel, amend": f"{self._orders.count}/s each, an account",
+                "queries": "10/s each, an account (positions 5/s)",
+                "settings": "5/s each, an account",
+                "all": "6000/min an address",
+            },
+        )
+
+    async def instruments(self) -> Sequence[Instrument]:
+        body = await self._questions.query(
+            None, "public/mix", "mix/market/contracts", {"productType": PRODUCT}
+        )
+        listed = rows.children(body, "data", "contracts")
+        read = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(listed))
+        found = [instrument for instrument in read if instrument is not None]
+        self._codec.set_instruments(listed)
+        self._questions.known_instruments = InstrumentList(found)
+        return found
+
+    def session(self, credentials: Credentials, account: AccountId) -> BitgetSession:
+        return BitgetSession(credentials, account, self.known_instruments, closing=self._closing)
+
+    async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
+        return self._socket_url
+
+    async def keep_alive(self, credentials: Credentials, url: str) -> None:
+        """Nothing to do: a login lasts as long as its socket."""
+
+    # Writes
+
+    async def ready_to_place(self, order: OrderRequest) -> None:
+        account = order.account.account
+        await self._budgets.acquire(
+            (self._orders_of(order.account), self._orders), client=account, reducing=order.reduce_only
+        )
+
+    async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
+        listed = self.known_instruments.get(Venue.BITGET, order.symbol)
+        if listed is None:
+            return Refused(Reason.INSTRUMENT_CHANGED)
+        try:
+            request = requests.place(order, self._codec, listed, self._closing)
+        except ValueError:  # delisted, or another lot, since the order was planned
+            return Refused(Reason.INSTRUMENT_CHANGED)
+        outcome = await self._write(credentials, request, expires)
+        if isinstance(outcome, RateLimited):
+            await self._budgets.back_off(self._orders_of(order.account), self._orders, outcome.until)
+        return outcome
+
+    async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
+        """Takes an order back; one that is not among the orders is looked for among the conditional ones."""
+        account = order.account.account
+        await self._budgets.acquire((("bitget/cancel", account), ORDERS))
+        outcome = await self._write(credentials, requests.cancel(order), expires, of_order=True)
+        if not isinstance(outcome, Rejected) or outcome.code not in codes.NOT_FOUND:
+            return outcome
+        await self._budgets.acquire((("bitget/cancel-plan", account), ORDERS))
+        of_plan = await self._write(credentials, requests.cancel_plan(order), expires, of_order=True)
+        return outcome if isinstance(of_plan, Rejected) else of_plan
+
+    async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
+        """Replaces an untouched limit order. The new one is made later: look it up by its client order id."""
+        if change.price is None:
+            return Refused(Reason.NOT_AMENDABLE)
+        await self._budgets.acquire((("bitget/modify", change.ref.account.account), ORDERS))
+        request = requests.modify(change, change.price)
+        outcome = await self._write(credentials, request, expires, of_order=True)
+        # the id in the answer is that of the old order, where there is one
+        return Accepted(None) if isinstance(outcome, Accepted) else outcome
+
+    async def set_leverage(
+        self, credentials: Credentials, account: Account, symbol: str, leverage: int, mode: MarginMode
+    ) -> Outcome:
+        apart = account.hedge_mode and mode is MarginMode.ISOLATED
+        legs = (PositionSide.LONG, PositionSide.SHORT) if apart else (PositionSide.NET,)
+        asked = [
+            requests.margin_mode(symbol, mode),
+            *(requests.leverage(symbol, leverage, leg) for leg in legs),
+        ]
+        outcome: Outcome = Accepted(None)
+        for request in asked:
+            outcome = await self._set(credentials, account, request)
+            if not isinstance(outcome, Accepted):
+                break
+        return outcome
+
+    async def set_hedge_mode(self, credentials: Credentials, account: Account, *, hedge: bool) -> Outcome:
+        return await self._set(credentials, account, requests.position_mode(hedge=hedge))
+
+    async def _set(self, credentials: Credentials, account: Account, request: VenueRequest) -> Outcome:
+        await self._budgets.acquire(((request.path, account.account), _SETTINGS))
+        return await self._write(credentials, request, self._clock.now() + REQUEST_AGE)
+
+    async def _write(
+        self, credentials: Credentials, request: VenueRequest, expires: int, *, of_order: bool = False
+    ) -> Outcome:
+        if credentials.passphrase is None:
+            return Refused(Reason.NO_CREDENTIALS)
+        left = expires - self._clock.now()
+        if left <= 0:
+            return Unsent("it expired before it was sent")
+        set_back = 0 if self._request_age is None else max(self._request_age - left, 0)
+        reply = await self._rest.write(credentials, request, set_back_ns=set_back)
+        if not isinstance(reply, Reply):
+            return reply
+        return _outcome(reply, self._clock.now(), of_order=of_order)
+
+    @staticmethod
+    def _orders_of(account: Account) -> tuple[str, str]:
+        return "bitget/order", account.account
+
+    # Questions
+
+    async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
+        return await self._questions.find(credentials, order)
+
+    async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
+        return await self._questions.sweep(credentials, account, since=since)
+
+    async def server_time(self) -> int:
+        """Also sets the offset by which requests are signed from then on."""
+        body = await self._questions.query(None, "public/common", "public/time", {})
+        told = rows.milliseconds(rows.child(body, "data", "time"), "serverTime", "time.data")
+        self._rest.learn_time(told)
+        return told
+
+    async def permissions(self, credentials: Credentials) -> KeyPermissions:
+        body = await self._questions.query(
+            credentials, "private/spot", "spot/account/info", {}, AccountId("")
+        )
+        return parse.permissions(rows.child(body, "data", "info"), place="info.data")
+
+
+def _outcome(reply: Reply, now: int, *, of_order: bool) -> Outcome:
+    """What an answer to a write says. Whatever cannot be read is unknown, not refused."""
+    try:
+        code = rows.code(reply.body, "code", "answer")
+        if code != codes.ACCEPTED:
+            words = rows.text(reply.body, "msg", "answer", default="")
+            return codes.write_outcome(code, words, now, of_order=of_order)
+        made = reply.body.get("data")
+        if isinstance(made, dict) and "successList" in made:  # a cancelled list, of one
+            done = rows.children(made, "successList", "answer.data", null=True)
+            if not done:
+                return Rejected("22001", codes.GONE["22001"])
+            made = done[0]
+        told = rows.text(made, "orderId", "answer.data", default="") if isinstance(made, dict) else ""
+        return Accepted(VenueOrderId(told) if told else None)  # one-way reduce-only orders may have none
+    except UnreadableFrame as error:
+        return Unknown(f"HTTP {reply.status}: {error}")

@@ -1,0 +1,316 @@
+"""Bitget's JSON to facts. PURE.
+
+Push and REST rows name the same things differently: a push has ``accBaseVolume`` for what is filled in all
+and ``baseVolume`` for the last fill alone, a REST order has ``baseVolume`` for what is filled in all.
+
+In hedge mode ``side`` names the position on some endpoints and the direction on others, so an order's
+direction is read from ``posSide`` and ``tradeSide``, on which all agree.
+Sources: https://www.bitget.com/api-doc/contract/websocket/private/Order-Channel and ``/contract/trade/``.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from spider_common.domain.executions import Execution
+from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.products import Equity
+from spider_common.domain.requests import KeyPermissions, PositionFact
+from spider_common.venues.outcomes import UnreadableFrame
+from spider_common.venues.rows import (
+    Row,
+    amount,
+    children,
+    identifier,
+    milliseconds,
+    number,
+    one_of,
+    optional_number,
+    step,
+    text,
+)
+
+COIN: Final = "USDT"
+"""The margin coin of the swaps that are copied, and their settlement currency."""
+_NOTHING: Final = Decimal(0)
+
+
+class ClosingSide(StrEnum):
+    """What ``side`` says of a closing order in hedge mode, where the documents disagree.
+
+    POSITION: the position's own side, a long is closed by "buy" (place-order's documentation, and ccxt).
+    DIRECTION: the direction of the trade, a long is closed by "sell".
+    """
+
+    POSITION = "position"
+    DIRECTION = "direction"
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What a kind of order row calls things."""
+
+    symbol: str
+    status: str
+    filled: str
+
+
+PUSHED: Final = Names("instId", "status", "accBaseVolume")
+DETAIL: Final = Names("symbol", "state", "baseVolume")
+LISTED: Final = Names("symbol", "status", "baseVolume")
+
+_STATUS: Final = {
+    "live": OrderStatus.LIVE,
+    "new": OrderStatus.LIVE,
+    "partially_filled": OrderStatus.PARTIALLY_FILLED,
+    "filled": OrderStatus.FILLED,
+    "canceled": OrderStatus.CANCELED,
+    "cancelled": OrderStatus.CANCELED,
+}
+# A conditional order ends when it sets off an order of its own, whose id is another.
+_PLAN_STATUS: Final = {
+    "live": OrderStatus.LIVE,
+    "executing": OrderStatus.LIVE,
+    "executed": OrderStatus.CANCELED,
+    "fail_execute": OrderStatus.CANCELED,
+    "cancelled": OrderStatus.CANCELED,
+    "canceled": OrderStatus.CANCELED,
+}
+_FORCE: Final = {
+    "": OrderType.LIMIT,
+    "gtc": OrderType.LIMIT,
+    "normal": OrderType.LIMIT,
+    "post_only": OrderType.POST_ONLY,
+    "ioc": OrderType.IOC,
+    "fok": OrderType.FOK,
+}
+_KIND: Final = {"market": OrderType.MARKET, "limit": OrderType.LIMIT}
+_SIDE: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_SIGN: Final = {"long": 1, "short": -1}
+_LEG: Final = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
+_HEDGED: Final = {"hedge_mode": True, "one_way_mode": False}
+_FLAG: Final = {"yes": True, "no": False, "": False}
+_MAY_TRADE: Final = frozenset({"coow", "trade"})
+_MAY_WITHDRAW: Final = frozenset({"wwow", "withdraw"})
+_SHIFT: Final = {str(places): -places for places in range(31)}
+
+
+def order(
+    row: Row, names: Names, *, place: str, account: AccountId, instruments: InstrumentList, seen: int
+) -> OrderFact:
+    """The fact in a row of the orders channel (PUSHED), of ``order/detail`` (DETAIL) or a listing (LISTED).
+
+    Args:
+        place: where the row stands, for errors: ``data[0]``.
+        seen: when the frame or answer was read, Unix ns.
+
+    Raises:
+        UnreadableFrame: a field is missing or has a value that the documentation does not have.
+    """
+    known = _instrument(row, names.symbol, place, instruments)
+    leg, side, closes = _direction(row, place)
+    kind = one_of(row, "orderType", place, _KIND)
+    if kind is OrderType.LIMIT:
+        kind = one_of(row, "force", place, _FORCE, default="")
+    return OrderFact(
+        venue=Venue.BITGET,
+        account=account,
+        symbol=known.symbol,
+        venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
+        client_order_id=_client_order_id(row, place),
+        side=side,
+        position_side=leg,
+        reduce_only=closes,
+        order_type=kind,
+        status=one_of(row, names.status, place, _STATUS),
+        quantity=known.to_base(amount(row, "size", place)),
+        cum_filled=known.to_base(amount(row, names.filled, place)),
+        price=optional_number(row, "price", place) or None,
+        average_price=optional_number(row, "priceAvg", place) or None,
+        ts_venue=milliseconds(row, "uTime", place),
+        ts_seen=seen,
+    )
+
+
+def plan_order(
+    row: Row, *, place: str, account: AccountId, instruments: InstrumentList, seen: int, pushed: bool
+) -> OrderFact:
+    """A conditional order, of the orders-algo channel or of ``order/orders-plan-pending`` and ``-history``.
+
+    It never fills: what it sets off is an order of its own.
+    """
+    known = _instrument(row, "instId" if pushed else "symbol", place, instruments)
+    leg, side, closes = _direction(row, place)
+    kind = one_of(row, "orderType", place, _KIND)
+    price = optional_number(row, "executePrice", place) or optional_number(row, "price", place)
+    return OrderFact(
+        venue=Venue.BITGET,
+        account=account,
+        symbol=known.symbol,
+        venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
+        client_order_id=_client_order_id(row, place),
+        side=side,
+        position_side=leg,
+        reduce_only=closes,
+        order_type=kind,
+        status=one_of(row, "status" if pushed else "planStatus", place, _PLAN_STATUS),
+        quantity=known.to_base(amount(row, "size", place, empty=_NOTHING)),
+        cum_filled=_NOTHING,
+        price=None if kind is OrderType.MARKET else price or None,
+        average_price=None,
+        ts_venue=milliseconds(row, "uTime", place),
+        ts_seen=seen,
+    )
+
+
+def execution(row: Row, *, place: str, account: AccountId, instruments: InstrumentList) -> Execution | None:
+    """The fill that a row of the orders channel tells of, if it does."""
+    if not text(row, "tradeId", place, default=""):
+        return None
+    known = _instrument(row, PUSHED.symbol, place, instruments)
+    return Execution(
+        venue=Venue.BITGET,
+        account=account,
+        symbol=known.symbol,
+        trade_id=TradeId(identifier(row, "tradeId", place)),
+        venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
+        client_order_id=_client_order_id(row, place),
+        side=_direction(row, place)[1],
+        quantity=known.to_base(amount(row, "baseVolume", place)),
+        price=amount(row, "fillPrice", place),
+        fee=number(row, "fillFee", place, empty=_NOTHING),
+        fee_currency=text(row, "fillFeeCoin", place, default=""),
+        ts_venue=milliseconds(row, "fillTime", place),
+    )
+
+
+def fill(
+    row: Row, *, place: str, account: AccountId, instruments: InstrumentList, closing: ClosingSide
+) -> Execution:
+    """A row of ``order/fills`` or of the fill channel. Most name no client order id, none a position."""
+    known = _instrument(row, "symbol", place, instruments)
+    side = one_of(row, "side", place, _SIDE)
+    if closing is ClosingSide.POSITION and _is_hedged(row, place) and _closes(row, place):
+        side = _opposite(side)
+    fees = children(row, "feeDetail", place)
+    paid = fees[0] if fees else {}
+    return Execution(
+        venue=Venue.BITGET,
+        account=account,
+        symbol=known.symbol,
+        trade_id=TradeId(identifier(row, "tradeId", place)),
+        venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
+        client_order_id=_client_order_id(row, place),
+        side=side,
+        quantity=known.to_base(amount(row, "baseVolume", place)),
+        price=amount(row, "price", place),
+        fee=number(paid, "totalFee", f"{place}.feeDetail[0]", empty=_NOTHING),
+        fee_currency=text(paid, "feeCoin", f"{place}.feeDetail[0]", default=""),
+        ts_venue=milliseconds(row, "cTime", place),
+    )
+
+
+def equity(row: Row, *, place: str, account: AccountId, pushed: bool, ts: int) -> Equity | None:
+    """An account's worth, from a row of the account channel or of ``account/accounts``; None for other coins.
+
+    `ts`: of the frame or answer, Unix ns; the rows have none.
+    """
+    if text(row, "marginCoin", place) != COIN:
+        return None
+    worth = number(row, "equity" if pushed else "accountEquity", place)
+    return Equity(account=account, equity=worth, currency=COIN, ts_venue=ts)
+
+
+def position(
+    row: Row, *, place: str, account: AccountId, instruments: InstrumentList, pushed: bool
+) -> PositionFact:
+    """A row of the positions channel or of ``position/all-position``."""
+    known = _instrument(row, "instId" if pushed else "symbol", place, instruments)
+    held = known.to_base(amount(row, "total", place))
+    return PositionFact(
+        venue=Venue.BITGET,
+        account=account,
+        symbol=known.symbol,
+        position_side=one_of(row, "holdSide", place, _LEG) if _is_hedged(row, place) else PositionSide.NET,
+        quantity=one_of(row, "holdSide", place, _SIGN) * held,
+        entry_price=optional_number(row, "openPriceAvg", place) or None,
+        ts_venue=milliseconds(row, "uTime" if row.get("uTime") else "cTime", place),
+    )
+
+
+def instrument(row: Row, *, place: str) -> Instrument | None:
+    """An instrument of ``market/contracts``; None for those that are not perpetual or switched off."""
+    if text(row, "symbolType", place) != "perpetual" or text(row, "symbolStatus", place) == "off":
+        return None
+    return Instrument(
+        venue=Venue.BITGET,
+        symbol=identifier(row, "symbol", place),
+        kind=InstrumentKind.SWAP,
+        base=text(row, "baseCoin", place),
+        quote=text(row, "quoteCoin", place),
+        settle=COIN,
+        contract_size=Decimal(1),
+        lot=step(row, "sizeMultiplier", place),
+        minimum=step(row, "minTradeNum", place),
+        tick=step(row, "priceEndStep", place).scaleb(one_of(row, "pricePlace", place, _SHIFT)),
+    )
+
+
+def permissions(row: Row, *, place: str) -> KeyPermissions:
+    """What a key may do, from ``spot/account/info``: codes such as coow (futures orders, read and write)."""
+    told = row.get("authorities")
+    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+        raise UnreadableFrame(f"{place}.authorities: not an array of strings")
+    may = frozenset(told)
+    addresses = (address.strip() for address in text(row, "ips", place, default="").split(","))
+    return KeyPermissions(
+        read=bool(may),
+        trade=bool(may & _MAY_TRADE),
+        withdraw=bool(may & _MAY_WITHDRAW),
+        addresses=tuple(address for address in addresses if address),
+    )
+
+
+def _direction(row: Row, place: str) -> tuple[PositionSide, Side, bool]:
+    """Which position an order works on, which way it trades, and whether it can only reduce."""
+    if not _is_hedged(row, place):
+        only_reduces = one_of(row, "reduceOnly", place, _FLAG, default="")
+        return PositionSide.NET, one_of(row, "side", place, _SIDE), only_reduces
+    leg = one_of(row, "posSide", place, _LEG)
+    opening = Side.BUY if leg is PositionSide.LONG else Side.SELL
+    closes = _closes(row, place)
+    return leg, _opposite(opening) if closes else opening, closes
+
+
+def _is_hedged(row: Row, place: str) -> bool:
+    return one_of(row, "posMode", place, _HEDGED)
+
+
+def _closes(row: Row, place: str) -> bool:
+    """``tradeSide`` of a hedged order: open, close, or one of the venue's own (burst_close_long, say)."""
+    told = text(row, "tradeSide", place).lower()
+    if told != "open" and "close" not in told:
+        raise UnreadableFrame(f"{place}.tradeSide: {told!r} neither opens nor closes a position")
+    return told != "open"
+
+
+def _opposite(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY
+
+
+def _client_order_id(row: Row, place: str) -> ClientOrderId | None:
+    told = text(row, "clientOid", place, default="") or text(row, "clientOId", place, default="")
+    return ClientOrderId(told) if told else None
+
+
+def _instrument(row: Row, field: str, place: str, instruments: InstrumentList) -> Instrument:
+    symbol = text(row, field, place).upper()  # the documentation shows some in lower case
+    found = instruments.get(Venue.BITGET, symbol)
+    if found is None:
+        raise UnreadableFrame(
+            f"{place}.{field}: {symbol!r} is no instrument we know; refresh the instrument list"
+        )
+    return found

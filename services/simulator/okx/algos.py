@@ -1,0 +1,194 @@
+"""OKX's conditional orders (trigger, stop loss, take profit): taken, listed and cancelled.
+
+They wait. No price sets them off here, which a test that needs it does by placing the order itself.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from services.simulator.accounts import Account
+from services.simulator.okx.call import Call, Endpoint, Number, decimal, decode
+from services.simulator.okx.codes import OkxError, of_refusal
+from services.simulator.okx.shapes import INSTRUMENT_TYPES, Fields, milliseconds, number
+from services.simulator.rules import RefusedError, check_numbers
+from services.simulator.venue import Venue
+
+_KINDS: Final = ("conditional", "oco", "trigger", "move_order_stop", "iceberg", "twap", "chase")
+_AT_MARKET: Final = "-1"
+
+
+class _PlaceBody(msgspec.Struct, rename="camel"):
+    inst_id: str
+    td_mode: Literal["cross", "isolated"]
+    side: Literal["buy", "sell"]
+    ord_type: Literal["conditional", "trigger"]
+    sz: Number
+    algo_cl_ord_id: str = ""
+    pos_side: Literal["", "net", "long", "short"] = ""
+    reduce_only: bool | Literal["true", "false", ""] = False
+    trigger_px: Number = ""
+    order_px: Number = ""
+    sl_trigger_px: Number = ""
+    sl_ord_px: Number = ""
+    tp_trigger_px: Number = ""
+    tp_ord_px: Number = ""
+
+
+class _CancelBody(msgspec.Struct, rename="camel"):
+    inst_id: str
+    algo_id: str
+
+
+class Algos:
+    """The conditional orders of one venue, by account, oldest first, as its listings state them."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._next = venue.clock.now()
+        self._rows: dict[str, list[Fields]] = {}
+
+    def endpoints(self) -> dict[tuple[str, str], Endpoint]:
+        return {
+            ("POST", "trade/order-algo"): Endpoint(self._place, 20, operation="place"),
+            ("POST", "trade/cancel-algos"): Endpoint(self._cancel, 20, operation="cancel"),
+            ("GET", "trade/order-algo"): Endpoint(self._one, 20),
+            ("GET", "trade/orders-algo-pending"): Endpoint(self._pending, 20),
+            ("GET", "trade/orders-algo-history"): Endpoint(self._history, 20),
+        }
+
+    def _place(self, call: Call) -> list[Fields]:
+        body = call.body(_PlaceBody)
+        try:
+            self._check(call, body)
+        except OkxError as error:
+            return [_row("", body.algo_cl_ord_id, error)]
+        self._next += 1
+        self._of(call.account).append(_stated(body, str(self._next), call))
+        return [_row(str(self._next), body.algo_cl_ord_id)]
+
+    def _check(self, call: Call, body: _PlaceBody) -> None:
+        """Raises OkxError: the venue would not take it."""
+        try:
+            instrument = call.exchange.market(body.inst_id).instrument
+            for trigger, price in _prices(body):
+                check_numbers(instrument, decimal(body.sz, "sz"), decimal(trigger, "triggerPx"))
+                if str(price) != _AT_MARKET:
+                    check_numbers(instrument, decimal(body.sz, "sz"), decimal(price, "ordPx"))
+        except RefusedError as refused:
+            raise of_refusal(refused) from None
+        live = (row for row in self._of(call.account) if row["state"] == "live")
+        if body.algo_cl_ord_id and any(row["algoClOrdId"] == body.algo_cl_ord_id for row in live):
+            raise OkxError("51016")
+
+    def _cancel(self, call: Call) -> list[Fields]:
+        if not call.request.body.lstrip().startswith(b"["):
+            raise OkxError("50002")  # this endpoint takes a list only
+        answers: list[Fields] = []
+        for raw in call.items():
+            body = decode(raw, _CancelBody)
+            for row in self._of(call.account):
+                same = (row["algoId"], row["instId"]) == (body.algo_id, body.inst_id)
+                if same and row["state"] == "live":
+                    row |= {"state": "canceled", "uTime": milliseconds(call.now)}
+                    answers.append(_row(body.algo_id, str(row["algoClOrdId"])))
+                    break
+            else:
+                answers.append(_row(body.algo_id, "", OkxError("51400")))
+        return answers
+
+    def _one(self, call: Call) -> list[Fields]:
+        asked = [(name, call.query[name]) for name in ("algoId", "algoClOrdId") if call.query.get(name)]
+        if not asked:
+            raise OkxError("50014", "algoId")
+        rows = self._of(call.account)
+        found = [row for row in reversed(rows) if all(row[name] == value for name, value in asked)]
+        if not found:
+            raise OkxError("51603")
+        return found[:1]
+
+    def _pending(self, call: Call) -> list[Fields]:
+        return self._list(call, ("live",))
+
+    def _history(self, call: Call) -> list[Fields]:
+        return self._list(call, (call.needed("state"),))
+
+    def _list(self, call: Call, states: tuple[str, ...]) -> list[Fields]:
+        kind, symbol = call.needed("ordType"), call.query.get("instId", "")
+        if kind not in _KINDS:
+            raise OkxError("51000", "ordType")
+        return [
+            row
+            for row in reversed(self._of(call.account))
+            if row["ordType"] == kind and row["state"] in states and symbol in ("", row["instId"])
+        ]
+
+    def _of(self, account: Account) -> list[Fields]:
+        return self._rows.setdefault(account.name, [])
+
+
+def _prices(body: _PlaceBody) -> list[tuple[Number, Number]]:
+    """The (trigger, order) prices that an order names.
+
+    Raises:
+        OkxError: 51000, it names none.
+    """
+    pairs = (
+        [(body.trigger_px, body.order_px)]
+        if body.ord_type == "trigger"
+        else [(body.sl_trigger_px, body.sl_ord_px), (body.tp_trigger_px, body.tp_ord_px)]
+    )
+    named = [pair for pair in pairs if pair[0] != ""]
+    if not named:
+        raise OkxError("51000", "triggerPx" if body.ord_type == "trigger" else "slTriggerPx")
+    return named
+
+
+def _stated(body: _PlaceBody, algo_id: str, call: Call) -> Fields:
+    item = call.exchange.markets[body.inst_id].instrument
+    return {
+        "activePx": "",
+        "actualPx": "",
+        "actualSide": "",
+        "actualSz": "0",
+        "algoClOrdId": body.algo_cl_ord_id,
+        "algoId": algo_id,
+        "cTime": milliseconds(call.now),
+        "clOrdId": "",
+        "closeFraction": "",
+        "failCode": "0",
+        "instId": body.inst_id,
+        "instType": INSTRUMENT_TYPES[item.kind],
+        "lever": number(call.account.leverage_of(body.inst_id)),
+        "ordId": "",
+        "ordIdList": [],
+        "ordPx": str(body.order_px),
+        "ordType": body.ord_type,
+        "posSide": body.pos_side or "net",
+        "reduceOnly": "true" if body.reduce_only in (True, "true") else "false",
+        "side": body.side,
+        "slOrdPx": str(body.sl_ord_px),
+        "slTriggerPx": str(body.sl_trigger_px),
+        "slTriggerPxType": "last" if body.sl_trigger_px else "",
+        "state": "live",
+        "sz": number(decimal(body.sz, "sz")),
+        "tag": "",
+        "tdMode": body.td_mode,
+        "tpOrdPx": str(body.tp_ord_px),
+        "tpTriggerPx": str(body.tp_trigger_px),
+        "tpTriggerPxType": "last" if body.tp_trigger_px else "",
+        "triggerPx": str(body.trigger_px),
+        "triggerPxType": "last" if body.trigger_px else "",
+        "triggerTime": "",
+        "uTime": milliseconds(call.now),
+    }
+
+
+def _row(algo_id: str, client_id: str, error: OkxError | None = None) -> Fields:
+    return {
+        "algoId": algo_id,
+        "algoClOrdId": client_id,
+        "clOrdId": "",
+        "sCode": "0" if error is None else error.code,
+        "sMsg": "" if error is None else error.message,
+        "tag": "",
+    }

@@ -1,0 +1,151 @@
+"""Laws of publishing: a fact is one message for each shard, in order, and none is lost."""
+
+from decimal import Decimal
+
+import trio
+from trio.testing import MockClock
+
+from services.ingest.publish import EQUITY_EVERY_NS, Publisher
+from spider_common import schema
+from spider_common.clock import TrioClock
+from spider_common.domain.identifiers import AccountId, ClientOrderId, ProductId, Venue
+from spider_common.domain.orders import OrderFact, OrderStatus
+from spider_common.domain.products import Account, Equity, Product
+from spider_common.messages import EquityUpdate, FollowerUpdate, LeaderOrder, Message, decode
+from spider_common.stores.memory_queue import MemoryQueue
+from spider_common.telemetry.logs import logger
+from spider_common.venues.venue import Told
+from tests.oms_rig import ORIGIN
+from tests.scripted import FailingQueue
+from tests.strategies import altered, execution, fact
+
+LEADER = Account(account=AccountId("leader"), venue=Venue.OKX)
+OURS = ClientOrderId("0123456789abcdef0123456789abcdef")
+
+
+def product(name: str, shards: int = 1) -> Product:
+    return Product(product=ProductId(name), leader=LEADER, shards=shards)
+
+
+class Desk:
+    """A publisher of the leader's account over a queue."""
+
+    def __init__(self, *products: Product) -> None:
+        self.clock = TrioClock(ORIGIN)
+        self.queue = MemoryQueue(schema.COPY, self.clock)
+        self.lines: list[str] = []
+        self.products = list(products)
+        self.publisher = self.another(self.queue)
+
+    def another(self, queue: object) -> Publisher:
+        log = logger("test", self.clock, write=self.lines.append)
+        return Publisher(
+            LEADER,
+            queue=queue,  # type: ignore[arg-type]  # a queue or one that fails
+            clock=self.clock,
+            products=lambda: self.products,
+            log=log,
+        )
+
+    async def messages(self) -> list[Message]:
+        """All that is in the queue, taken and deleted."""
+        found: list[Message] = []
+        while deliveries := await self.queue.receive(wait_s=0):
+            found += [decode(each.body) for each in deliveries]
+            await self.queue.delete([each.receipt for each in deliveries])
+        return found
+
+
+def told(*facts: OrderFact) -> Told:
+    return Told(facts=facts)
+
+
+async def test_a_fact_is_one_message_for_each_shard_of_each_product(autojump_clock: MockClock) -> None:
+    """Every product that the leader leads, every shard of it; the fact as it was read."""
+    desk = Desk(product("p", 2), product("q"))
+    assert await desk.publisher.publish(told(fact())) == 3
+    messages = await desk.messages()
+    places = [(each.event.product, each.event.shard, each.event.shards) for each in messages]  # type: ignore[union-attr]
+    assert sorted(places) == [("p", 0, 2), ("p", 1, 2), ("q", 0, 1)]
+    for message in messages:
+        assert isinstance(message, LeaderOrder)
+        assert message.event.fact == fact()
+        assert message.event.ts_published == desk.clock.now()
+        assert not message.event.baseline
+
+
+async def test_two_sources_of_one_fact_are_one_message(autojump_clock: MockClock) -> None:
+    """Socket and sweep of one task, and another task's: however they were told, the queue has it once."""
+    desk = Desk(product("p"))
+    seen_later = altered(fact(), ts_seen=fact().ts_seen + 10**9)
+    assert await desk.publisher.publish(told(fact())) == 1
+    assert await desk.publisher.publish(told(seen_later), baseline=True) == 0
+    assert await desk.another(desk.queue).publish(told(seen_later)) == 1  # new to that task, not to the queue
+    (message,) = await desk.messages()
+    assert isinstance(message, LeaderOrder)
+    assert not message.event.baseline
+
+
+async def test_an_amend_there_and_back_is_three_messages(autojump_clock: MockClock) -> None:
+    """The same values at another time are another fact."""
+    desk = Desk(product("p"))
+    steps = [fact(price=Decimal(price), ts_venue=at) for at, price in ((1, 10), (2, 11), (3, 10))]
+    assert await desk.publisher.publish(told(*steps)) == 3
+
+
+async def test_only_orders_of_our_form_are_followers(autojump_clock: MockClock) -> None:
+    """What a client places by hand is no news here; what we placed is, its fill and fact in one."""
+    desk = Desk()
+    for client_order_id, count in ((None, 0), (ClientOrderId("by-hand"), 0), (OURS, 1)):
+        news = Told(
+            facts=(fact(client_order_id=client_order_id),),
+            executions=(execution(client_order_id=client_order_id),),
+        )
+        assert await desk.publisher.publish(news) == count
+    assert all(isinstance(each, FollowerUpdate) for each in await desk.messages())
+
+
+async def test_equities_are_told_now_and_then(autojump_clock: MockClock) -> None:
+    """With the venue that they are worth something at; not with each fill, and the next is due in time."""
+    desk = Desk()
+    first, soon, due = (
+        Equity(account=LEADER.account, equity=Decimal(5), currency="USD", ts_venue=ORIGIN + after)
+        for after in (0, EQUITY_EVERY_NS - 1, EQUITY_EVERY_NS)
+    )
+    for equity in (first, soon, due):
+        await desk.publisher.publish(Told(equities=(equity,)))
+    assert await desk.messages() == [EquityUpdate(venue=Venue.OKX, equity=each) for each in (first, due)]
+
+
+async def test_a_queue_that_is_away_slows_and_loses_nothing(autojump_clock: MockClock) -> None:
+    """Each message is in the queue once, in order; what is told meanwhile waits its turn."""
+    for taken in (0, 1, 2):
+        desk = Desk(product("p"))
+        publisher = desk.another(FailingQueue(desk.queue, 3, taken))
+        facts = [fact(cum_filled=Decimal(number), ts_venue=number) for number in range(1, 9)]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publisher.publish, told(*facts[:4]))
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(publisher.publish, told(*facts[4:]))
+        messages = await desk.messages()
+        assert [each.event.fact for each in messages if isinstance(each, LeaderOrder)] == facts
+
+
+async def test_publishing_that_was_cut_off_is_repeated(autojump_clock: MockClock) -> None:
+    """What is not known to be in the queue is sent again by the next who is told of it."""
+    desk = Desk(product("p"))
+    publisher = desk.another(FailingQueue(desk.queue, 10**6, 0))
+    with trio.move_on_after(5):
+        await publisher.publish(told(fact()))
+    assert await desk.messages() == []
+    publisher._queue = desk.queue
+    assert await publisher.publish(told(fact())) == 1
+    assert len(await desk.messages()) == 1
+
+
+async def test_products_are_asked_for_each_time(autojump_clock: MockClock) -> None:
+    """A product that comes later gets what is told from then on."""
+    desk = Desk(product("p"))
+    await desk.publisher.publish(told(fact(status=OrderStatus.LIVE, cum_filled=Decimal(0))))
+    desk.products.append(product("q"))
+    assert await desk.publisher.publish(told(fact())) == 2
