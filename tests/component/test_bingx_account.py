@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 import trio
 
-from services.simulator.actions import AnnounceClose, DropSockets, Silence, apply
+from services.simulator.actions import AnnounceClose, DropSockets, SetPrice, Silence, apply
+from services.simulator.faults import Fault
 from services.simulator.ledger import Executed
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.requests import (
@@ -66,9 +67,22 @@ async def test_a_sweep_finds_an_old_order_that_has_ended(autojump_clock, open_de
         assert (await desk.sweep(desk.clock.now() + NS)).facts == ()
 
 
+async def test_a_sweep_finds_what_rested_for_days(autojump_clock, open_desk):
+    """Out of history's reach, an order is told by its fill, with the execution; once."""
+    async with open_desk() as desk:
+        await desk.place(**RESTS)
+        await trio.sleep(3 * 24 * 3600)
+        since = desk.clock.now()
+        apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(50000)))
+        told = await desk.sweep(since - NS)
+        assert [(fact.client_order_id, fact.status) for fact in told.facts] == [("a1", OrderStatus.FILLED)]
+        assert [each.client_order_id for each in told.executions] == ["a1"]
+
+
 async def test_a_sweep_asks_for_every_page(autojump_clock, open_desk, monkeypatch):
     """A full page is asked for again in parts, and none is told twice or left out."""
     monkeypatch.setattr("spider_common.venues.bingx.sweep._PAGE", 3)
+    monkeypatch.setattr("spider_common.venues.bingx.sweep._FILLS_PAGE", 3)
     async with open_desk() as desk:
         for each in range(10):
             await desk.place(f"a{each}")
@@ -177,3 +191,29 @@ async def test_keeping_an_unknown_key_alive_says_so(autojump_clock, open_desk):
     async with open_desk() as desk:
         with pytest.raises(VenueError, match="109400"):
             await desk.client.keep_alive(KEYS, "ws://simulator/swap-market?listenKey=nobody")
+
+
+@pytest.mark.parametrize("fault", ["drop_push", "duplicate_push"])
+async def test_lost_and_repeated_pushes_change_nothing_in_the_end(autojump_clock, open_desk, listen, fault):
+    """What the stream and one sweep tell together is what a whole stream tells: the same last facts."""
+
+    def last(facts):
+        newest = {}
+        for fact in facts:
+            known = newest.get(fact.venue_order_id)
+            if known is None or fact.age_key >= known.age_key:
+                newest[fact.venue_order_id] = fact
+        return {order: fact.event_id for order, fact in newest.items()}
+
+    async with open_desk() as desk:
+        heard = await listen(desk)
+        for each in range(4):
+            desk.venue.faults.arm(Fault(kind=fault, nth=each + 1))
+        await desk.place("a1")
+        await desk.place("a2", **RESTS)
+        await desk.cancel("a2")
+        await trio.sleep(1)
+        swept = await desk.sweep()
+        assert last([*heard.facts(), *swept.facts]) == last(swept.facts)
+        assert len(last(swept.facts)) == 2
+        assert len({fact.event_id for fact in heard.facts()}) == (0 if fault == "drop_push" else 4)
