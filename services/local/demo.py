@@ -29,7 +29,7 @@ from spider_common.domain.identifiers import ClientId, Venue
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.quantities import canonical
 
-SPEED: Final = 4.0
+SPEED: Final = 2.0
 _SETTLE_WITHIN_S: Final = 60.0
 _QUIET_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.25
@@ -102,8 +102,9 @@ def script(rng: random.Random, team: Team) -> tuple[Step, ...]:
 
 
 def swaps(venue: Venue) -> list[Instrument]:
-    """What a leader trades at a venue."""
-    return [each for each in LISTED[venue] if each.kind == "swap"]
+    """What a leader trades at a venue: all that OKX lists, two coins at the others."""
+    listed = [each for each in LISTED[venue] if each.kind == "swap"]
+    return listed if venue is Venue.OKX else [each for each in listed if each.base in {"BTC", "DOGE"}]
 
 
 async def lead(stack: Stack, team: Team, steps: Sequence[Step], progress: Progress) -> None:
