@@ -1,35 +1,22 @@
 """The BingX client against the simulator: what became of each request, and what is found again."""
 
 import random
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 
 import pytest
 import trio
 
-from services.simulator.accounts import Credentials as Owner
-from services.simulator.actions import AnnounceClose, DropSockets, OpenAccount, SetPrice, Silence, apply
-from services.simulator.faults import Fault
+from services.simulator.actions import SetPrice, apply
 from services.simulator.ledger import Executed, Placed
 from services.simulator.simulator import SimulatorConfig, serve_simulator
-from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue
+from spider_common.domain.identifiers import Venue
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
-from spider_common.domain.products import Account
 from spider_common.domain.requests import (
-    Amendment,
-    MarginMode,
-    OrderRef,
-    OrderRequest,
     Trigger,
     TriggerKind,
 )
-from spider_common.sdk import http
-from spider_common.sdk.ccxt import Codec
-from spider_common.secret import Credentials, Secret
-from spider_common.venues.bingx.client import BingxClient
 from spider_common.venues.bingx.rest import Limits
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.outcomes import (
     Accepted,
     Found,
@@ -40,126 +27,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from spider_common.venues.socket import SocketClosed, open_socket
-from spider_common.venues.venue import Failed, KeepAlive, Ready, Send, Told
-
-NS = 10**9
-SWAP = "BTC-USDT"
-KEYS = Credentials(Secret("carol"), Secret("carol-secret"))
-CAROL = Account(account=AccountId("carol"), venue=Venue.BINGX)
-FAST = Limit(1000, 1.0)
-
-
-class Shifted:
-    """A clock that is off."""
-
-    def __init__(self, clock, offset):
-        self._clock, self._offset = clock, offset
-
-    def now(self):
-        return self._clock.now() + self._offset
-
-
-class Desk:
-    """A client, the venue's ledger, and the time."""
-
-    def __init__(self, client, simulator, network, clock):
-        self.client, self.simulator, self.network, self.clock = client, simulator, network, clock
-        self.venue = simulator.bingx
-
-    def expires(self, seconds=4.0):
-        return self.clock.now() + round(seconds * NS)
-
-    async def place(self, name="a1", *, expires=None, **fields):
-        request = order(name, **fields)
-        await self.client.ready_to_place(request)
-        return await self.client.place(KEYS, request, expires=expires or self.expires())
-
-    async def cancel(self, name="a1"):
-        return await self.client.cancel(KEYS, ref(name), expires=self.expires())
-
-    async def amend(self, name="a1", *, size="0.002", price="50000", replacement="b1"):
-        change = Amendment(
-            ref=ref(name),
-            side=Side.BUY,
-            position_side=PositionSide.NET,
-            reduce_only=False,
-            size=Decimal(size),
-            price=Decimal(price),
-            replacement=ClientOrderId(replacement),
-        )
-        return await self.client.amend(KEYS, change, expires=self.expires())
-
-    async def find(self, name="a1"):
-        return await self.client.find(KEYS, ref(name))
-
-    async def sweep(self, since=None):
-        since = self.clock.now() - 3600 * NS if since is None else since
-        return await self.client.sweep(KEYS, CAROL.account, since=since)
-
-    def entries(self, kind):
-        return [entry for entry in self.venue.exchange.ledger.entries if isinstance(entry, kind)]
-
-    def arm(self, kind, **how):
-        self.venue.faults.arm(Fault(kind=kind, **how))
-
-
-def order(name="a1", **fields):
-    asked = {
-        "client_order_id": ClientOrderId(name),
-        "account": CAROL,
-        "symbol": SWAP,
-        "side": Side.BUY,
-        "position_side": PositionSide.NET,
-        "reduce_only": False,
-        "order_type": OrderType.LIMIT if "price" in fields else OrderType.MARKET,
-        "size": Decimal("0.001"),
-    }
-    return OrderRequest(**asked | fields)
-
-
-def ref(name="a1"):
-    return OrderRef(account=CAROL, symbol=SWAP, client_order_id=ClientOrderId(name))
-
-
-RESTS = {"price": Decimal(50000)}
-
-
-@pytest.fixture
-async def open_desk(simulator, network, venue_clock):
-    """Opens desks: `offset` shifts their clock, `limits` replaces their limits."""
-    opened = []
-
-    @asynccontextmanager
-    async def desk(*, offset=0, mode="net", limits=None, fallback="", port=None):
-        if "carol" not in simulator.bingx.exchange.accounts:
-            account = OpenAccount(
-                name="carol",
-                credentials=Owner("carol", "carol-secret", ""),
-                balances={"USDT": Decimal(1_000_000)},
-                position_mode=mode,
-            )
-            apply(simulator.bingx, account)
-        clock = Shifted(venue_clock, offset)
-        addresses = simulator.addresses
-        fast = Limits(orders_ip=FAST, queries_ip=FAST, place=FAST, cancel=FAST, change=FAST, query=FAST)
-        async with http.client(http.TrioTransport(network=network)) as client:
-            made = BingxClient(
-                http=client,
-                codec=Codec(
-                    "bingx", clock, base_url=f"http://{addresses.host}:{port or addresses.rest_port}"
-                ),
-                budgets=Budgets(clock),
-                clock=clock,
-                socket_url=f"ws://{addresses.host}:{addresses.socket_port}/swap-market",
-                limits=limits or fast,
-                fallback=fallback,
-            )
-            await made.instruments()
-            opened.append(made)
-            yield Desk(made, simulator, network, clock)
-
-    return desk
+from tests.component.bingx_desk import HEDGED, KEYS, NS, RESTS, SWAP
 
 
 async def test_instruments_are_those_of_the_venue(autojump_clock, open_desk):
@@ -221,17 +89,12 @@ async def test_one_way_mode_reduces_and_hedge_mode_names_the_leg(autojump_clock,
         assert (type(refused), refused.code) == (Rejected, "101205")
         assert isinstance(await desk.place("r2"), Accepted)
         assert isinstance(await desk.place("r3", **reducing), Accepted)
-        account = msgspec_account(hedge=True)
-        assert isinstance(await desk.client.set_hedge_mode(KEYS, account, hedge=True), Accepted)
+        assert isinstance(await desk.client.set_hedge_mode(KEYS, HEDGED, hedge=True), Accepted)
         long = {"position_side": PositionSide.LONG}
         assert isinstance(await desk.place("h1", **long), Accepted)
         assert isinstance(await desk.place("h2", **long, **reducing), Accepted)
         assert [entry.order.leg for entry in desk.entries(Executed)] == ["net", "net", "long", "long"]
-        assert isinstance(await desk.client.set_hedge_mode(KEYS, account, hedge=True), Accepted)
-
-
-def msgspec_account(*, hedge):
-    return Account(account=CAROL.account, venue=Venue.BINGX, hedge_mode=hedge)
+        assert isinstance(await desk.client.set_hedge_mode(KEYS, HEDGED, hedge=True), Accepted)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +187,6 @@ async def test_nobody_there_is_unsent(autojump_clock, open_desk, network):
     """A connection that was never made carried no order; a question without an answer says so."""
     async with open_desk() as desk:
         network.forget((desk.simulator.addresses.host, desk.simulator.addresses.rest_port))
-        desk.client._rest._http._transport._pool  # noqa: B018 the pool keeps what is open
         await trio.sleep(120)  # until the venue has closed what is idle
         assert isinstance(await desk.place(), Unsent)
         assert isinstance(await desk.find(), Unknown)
@@ -414,208 +276,3 @@ async def test_the_default_limits_keep_within_the_venues(autojump_clock, open_de
     async with open_desk(limits=Limits()) as desk:
         outcomes = [await desk.place(f"a{each}") for each in range(20)]
         assert [type(outcome) for outcome in outcomes] == [Accepted] * 20
-
-
-async def test_a_sweep_tells_everything(autojump_clock, open_desk):
-    """Open and finished orders, fills named as their orders, equity, position; twice the same."""
-    async with open_desk() as desk:
-        await desk.place("a1", size=Decimal("0.003"))
-        await desk.place("a2", **RESTS)
-        await desk.place("a3", **RESTS)
-        await desk.cancel("a3")
-        await desk.place("a4", side=Side.SELL, reduce_only=True)
-        told, again = await desk.sweep(), await desk.sweep()
-        assert {fact.client_order_id: fact.status for fact in told.facts} == {
-            "a1": OrderStatus.FILLED,
-            "a2": OrderStatus.LIVE,
-            "a3": OrderStatus.CANCELED,
-            "a4": OrderStatus.FILLED,
-        }
-        assert [fact.event_id for fact in told.facts] == [fact.event_id for fact in again.facts]
-        assert [(each.client_order_id, each.signed) for each in told.executions] == [
-            ("a1", Decimal("0.003")),
-            ("a4", Decimal("-0.001")),
-        ]
-        ledger = [entry.execution.trade_id for entry in desk.entries(Executed)]
-        assert [each.trade_id for each in told.executions] == ledger
-        (equity,) = told.equities
-        assert equity.equity == Decimal(1_000_000) - 240 * Decimal("0.0005")
-        (held,) = told.positions
-        assert (held.position_side, held.quantity, held.entry_price) == (
-            PositionSide.NET,
-            Decimal("0.002"),
-            Decimal(60000),
-        )
-
-
-async def test_a_sweep_finds_an_old_order_that_has_ended(autojump_clock, open_desk):
-    """History lists by the time of making; an order made before the last sweep and ended since is told."""
-    async with open_desk() as desk:
-        await desk.place(**RESTS)
-        await trio.sleep(3 * 3600)
-        since = desk.clock.now()
-        await desk.cancel()
-        (fact,) = (await desk.sweep(since)).facts
-        assert (fact.client_order_id, fact.status) == ("a1", OrderStatus.CANCELED)
-        assert (await desk.sweep(desk.clock.now() + NS)).facts == ()
-
-
-async def test_a_sweep_asks_for_every_page(autojump_clock, open_desk, monkeypatch):
-    """A full page is asked for again in parts, and none is told twice or left out."""
-    monkeypatch.setattr("spider_common.venues.bingx.sweep._PAGE", 3)
-    async with open_desk() as desk:
-        for each in range(10):
-            await desk.place(f"a{each}")
-            await trio.sleep(1)
-        told = await desk.sweep()
-        assert [fact.client_order_id for fact in told.facts] == [f"a{each}" for each in range(10)]
-        assert len(told.executions) == 10
-
-
-async def test_hedge_positions_are_told_by_leg(autojump_clock, open_desk):
-    """Long and short of one instrument, each signed."""
-    async with open_desk(mode="long_short") as desk:
-        await desk.place("a1", position_side=PositionSide.LONG)
-        await desk.place("a2", position_side=PositionSide.SHORT, side=Side.SELL)
-        told = await desk.sweep()
-        assert [(held.position_side, held.quantity) for held in told.positions] == [
-            (PositionSide.LONG, Decimal("0.001")),
-            (PositionSide.SHORT, Decimal("-0.001")),
-        ]
-
-
-async def test_settings_of_an_account(autojump_clock, open_desk):
-    """Leverage, refusals with their code, key permissions."""
-    async with open_desk() as desk:
-        set_leverage = partial(desk.client.set_leverage, KEYS, CAROL, SWAP)
-        assert isinstance(await set_leverage(20, MarginMode.CROSS), Accepted)
-        assert desk.venue.exchange.accounts["carol"].leverage_of(SWAP) == 20
-        assert (await set_leverage(500, MarginMode.CROSS)).code == "101414"
-        await desk.place(**RESTS)
-        assert (await desk.client.set_hedge_mode(KEYS, CAROL, hedge=True)).code == "104103"
-        permissions = await desk.client.permissions(KEYS)
-        assert (permissions.read, permissions.trade, permissions.withdraw) == (True, True, False)
-        assert permissions.addresses == ()
-
-
-async def test_a_wrong_key_says_that_it_is_fatal(autojump_clock, open_desk):
-    """So that nobody tries it every second."""
-    async with open_desk() as desk:
-        for keys in (Credentials(Secret("x"), Secret("y")), Credentials(Secret("carol"), Secret("y"))):
-            with pytest.raises(VenueError) as refused:
-                await desk.client.socket_url(keys)
-            assert refused.value.fatal
-            assert "y" not in str(refused.value).split()
-
-
-class Heard:
-    """A session on a socket: answers what it says, gathers what it tells."""
-
-    def __init__(self):
-        self.events, self.ready = [], trio.Event()
-
-    async def listen(self, desk, url, *, task_status):
-        session = desk.client.session(KEYS, CAROL.account)
-        async with open_socket(desk.network, url, tls=None) as socket:
-            events = session.opened(desk.clock.now())
-            task_status.started()
-            while True:
-                for event in events:
-                    match event:
-                        case Send(text=text):
-                            await socket.send(text)
-                        case Ready():
-                            self.ready.set()
-                        case KeepAlive():
-                            self.events.append(event)
-                            await desk.client.keep_alive(KEYS, url)
-                        case _:
-                            self.events.append(event)
-                            if isinstance(event, Failed):
-                                return
-                with trio.move_on_after(max(session.due() - desk.clock.now(), 0) / NS) as waiting:
-                    frame = await socket.receive()
-                events = (
-                    session.tick(desk.clock.now())
-                    if waiting.cancelled_caught
-                    else session.received(frame, desk.clock.now())
-                )
-
-    def facts(self):
-        return [fact for event in self.events if isinstance(event, Told) for fact in event.facts]
-
-
-@pytest.fixture
-def listen(nursery):
-    async def start(desk):
-        heard = Heard()
-        await nursery.start(partial(heard.listen, desk, await desk.client.socket_url(KEYS)))
-        await heard.ready.wait()
-        return heard
-
-    return start
-
-
-async def test_a_session_tells_what_a_sweep_tells(autojump_clock, open_desk, listen):
-    """The same event ids from the socket and from REST, for orders that rest, fill and end."""
-    async with open_desk() as desk:
-        heard = await listen(desk)
-        await desk.place("a1")
-        await desk.place("a2", **RESTS)
-        await desk.place("a3", **RESTS)
-        await desk.cancel("a3")
-        await desk.place("a4", price=Decimal(50000), order_type=OrderType.IOC)
-        await trio.sleep(1)
-        pushed = {fact.event_id for fact in heard.facts()}
-        swept = {fact.event_id for fact in (await desk.sweep()).facts}
-        assert (len(swept), swept - pushed) == (4, set())
-
-
-async def test_a_session_lives_for_hours(autojump_clock, open_desk, listen):
-    """Its key is extended every half hour, and pushes still come."""
-    async with open_desk() as desk:
-        heard = await listen(desk)
-        await trio.sleep(3.25 * 3600)
-        await desk.place()
-        await trio.sleep(1)
-        assert [type(event) for event in heard.events[:6]] == [KeepAlive] * 6
-        assert [fact.status for fact in heard.facts()] == [OrderStatus.LIVE, OrderStatus.FILLED]
-
-
-@pytest.mark.parametrize(
-    "action", [AnnounceClose(account="carol"), Silence(account="carol", duration=60 * NS)]
-)
-async def test_a_dead_stream_fails_its_session(autojump_clock, open_desk, listen, action):
-    """An expired key at once, a silent stream within its bound; a new session works again."""
-    async with open_desk() as desk:
-        heard = await listen(desk)
-        apply(desk.venue, action)
-        await trio.sleep(30)
-        (failed,) = heard.events
-        assert (type(failed), failed.fatal) == (Failed, False)
-        await trio.sleep(60)
-        again = await listen(desk)
-        await desk.place()
-        await trio.sleep(1)
-        assert len(again.facts()) == 2
-
-
-async def test_a_broken_socket_is_told_by_the_socket(autojump_clock, open_desk):
-    """A drop is no event of the session: the socket says so, and the sweep finds what was missed."""
-    async with open_desk() as desk:
-        url = await desk.client.socket_url(KEYS)
-        with pytest.RaisesGroup(SocketClosed, flatten_subgroups=True):
-            async with open_socket(desk.network, url, tls=None) as socket:
-                await socket.receive()
-                apply(desk.venue, DropSockets(account="carol"))
-                await desk.place()
-                while True:
-                    await socket.receive()
-        assert len((await desk.sweep()).facts) == 1
-
-
-async def test_keeping_an_unknown_key_alive_says_so(autojump_clock, open_desk):
-    """The session is to be made anew."""
-    async with open_desk() as desk:
-        with pytest.raises(VenueError, match="109400"):
-            await desk.client.keep_alive(KEYS, "ws://simulator/swap-market?listenKey=nobody")

@@ -66,6 +66,10 @@ def test_no_code_is_in_two_lists():
         ("80014", "Invalid parameters", Rejected),
         ("100410", "The current system is busy, please try again later", Unknown),
         ("100410", "rate limited", RateLimited),
+        ("80012", '{"Code":101253,"Msg":"margin is not enough"}', Rejected),
+        ("80012", '{"Code":500,"Msg":"connection refused"}', Unknown),
+        ("80012", "The current system is busy, please try again later", Unknown),
+        ("101481", '{"Code":101253}', Unknown),
     ],
 )
 def test_codes_with_two_meanings_are_told_apart_by_their_words(code, words, kind):

@@ -30,6 +30,7 @@ from spider_common.venues.bingx.rest import (
     CodeError,
     Limits,
     Rest,
+    bucket,
 )
 from spider_common.venues.bingx.session import BingxSession
 from spider_common.venues.bingx.sweep import Sweep
@@ -126,7 +127,7 @@ class BingxClient:
     # Orders
 
     def _place_bucket(self, account: AccountId) -> Bucket:
-        return ("place", account), self._rest.limits.place
+        return bucket("place", account, self._rest.limits.place)
 
     async def ready_to_place(self, order: OrderRequest) -> None:
         await self._rest.turn(self._place_bucket(order.account.account))
@@ -145,16 +146,15 @@ class BingxClient:
         if order.trigger is not None:
             params = orders.triggered(request.params, order.trigger, market=order.price is None)
             request = msgspec.structs.replace(request, params=params)
-        bucket = self._place_bucket(order.account.account)
-        read = await self._rest.write(credentials, request, expires=expires, bucket=bucket)
-        return _accepted(read)
+        turn = self._place_bucket(order.account.account)
+        return _accepted(await self._rest.write(credentials, request, expires=expires, bucket=turn))
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
-        bucket: Bucket = ("cancel", order.account.account), self._rest.limits.cancel
-        await self._rest.turn(bucket)
+        turn = bucket("cancel", order.account.account, self._rest.limits.cancel)
+        await self._rest.turn(turn)
         params = {"symbol": order.symbol, **orders.named(order)}
         request = VenueRequest(SWAP_V2, "DELETE", "trade/order", params)
-        return _accepted(await self._rest.write(credentials, request, expires=expires, bucket=bucket))
+        return _accepted(await self._rest.write(credentials, request, expires=expires, bucket=turn))
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
         """A new size is an amendment; a new price takes a new order in the old one's place.
@@ -212,9 +212,9 @@ class BingxClient:
     async def _change(
         self, credentials: Credentials, account: AccountId, request: VenueRequest, expires: int
     ) -> Row | Outcome:
-        bucket: Bucket = (request.path, account), self._rest.limits.change
-        await self._rest.turn(bucket)
-        return await self._rest.write(credentials, request, expires=expires, bucket=bucket)
+        turn = bucket(request.path, account, self._rest.limits.amend)
+        await self._rest.turn(turn)
+        return await self._rest.write(credentials, request, expires=expires, bucket=turn)
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
         try:
@@ -229,7 +229,7 @@ class BingxClient:
             listed = await self._sweeping(credentials, order.account.account).latest(order.symbol)
         except VenueError as error:
             return Unknown(str(error))
-        found = [fact for fact in listed if fact.client_order_id == order.client_order_id]
+        found = [fact for fact in listed if fact.client_order_id == order.client_order_id.lower()]
         return Found(found[0]) if found else NotFound()
 
     async def _order_row(self, credentials: Credentials, order: OrderRef) -> Row:
@@ -303,10 +303,10 @@ class BingxClient:
         self, credentials: Credentials, account: AccountId, request: VenueRequest
     ) -> Row | Outcome:
         """A setting: it is no order, so it may take all the time that BingX gives a request."""
-        bucket: Bucket = (request.path, account), self._rest.limits.change
-        await self._rest.turn(bucket)
+        turn = bucket(request.path, account, self._rest.limits.settings)
+        await self._rest.turn(turn)
         expires = self._clock.now() + _SETTING_WITHIN_NS
-        return await self._rest.write(credentials, request, expires=expires, bucket=bucket)
+        return await self._rest.write(credentials, request, expires=expires, bucket=turn)
 
     async def permissions(self, credentials: Credentials) -> KeyPermissions:
         body = await self._rest.ask(credentials, VenueRequest(ACCOUNT, "GET", "account/apiPermissions", {}))

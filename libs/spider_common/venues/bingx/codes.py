@@ -72,7 +72,7 @@ UNKNOWN: Final = {
     "109500": "the venue is busy",
     "110500": "the order system is busy",
     "80001": "request failed",
-    "80012": "one code for a missing margin and for a broken service",
+    "80012": "one code for a missing margin and for a broken service; see its words",
     "80019": "the order is being processed",
     "504": "the gateway has no answer from the order system",
 }
@@ -93,6 +93,8 @@ BACK_OFF: Final = 10 * _S
 BAN: Final = 300 * _S
 """How long an address or an endpoint stays shut: "recover after 5 minutes"."""
 
+_WRAPPERS: Final = frozenset({"80001", "80012"})  # words of which hold another code, if it is a refusal
+_INNER: Final = re.compile(r'"Code":\s*(\d+)', re.ASCII)
 _UNTIL: Final = re.compile(r"(?:after|time:?)\D{0,3}(\d{13})(?!\d)", re.ASCII)
 
 
@@ -110,6 +112,9 @@ def write_outcome(code: str, message: str, now: int, *, expire: str = "") -> Out
         return Unknown(words) if "busy" in said else RateLimited(retry_at(message, expire, now), words)
     if code in TIMESTAMP and ("timestamp" in said or (code == "100421" and "restricted" not in said)):
         return Unsent(words)
+    inner = _INNER.search(message) if code in _WRAPPERS else None
+    if inner is not None and inner[1] in REJECTED:
+        return Rejected(inner[1], words)
     if code in REJECTED:
         return Rejected(code, message or REJECTED[code])
     return Unknown(words)

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import httpx
 import msgspec
+import trio
 
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
-from spider_common.domain.identifiers import AccountId
+from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.sdk.ccxt import Codec, SignedRequest, VenueRequest
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bingx import codes
@@ -28,7 +29,10 @@ STREAM: Final = ("user", "auth", "private")
 ACCOUNT: Final = ("account", "v1", "private")
 
 Bucket = tuple[Hashable, Limit]
+_ORDERS_IP: Final = (Venue.BINGX, "orders_ip")
+_QUERIES_IP: Final = (Venue.BINGX, "queries_ip")
 
+_SYNC_WITHIN_S: Final = 2.0  # an order's outcome does not wait longer for a clock
 _EXACT_WITHIN: Final = NS_PER_S  # an answer that took longer tells too little of the venue's clock
 _NOBODY: Final = Credentials(Secret(""), Secret(""))  # public questions are not signed
 _FALLBACK_FOR: Final = "GET"  # nothing that changes something is sent twice
@@ -42,16 +46,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         orders_ip, queries_ip: of one address, all accounts together. Other pages say 2000 in 10 s for all
             endpoints of a group and 300 in 10 s for each.
-        place, cancel, change, query: of one account, for each endpoint. Other pages say 10 a second for
-            orders and 30 for queries.
+        place, cancel, amend, settings, query: of one account, for each endpoint. Other pages say 10 a second
+            for orders, 4 for settings and 30 for queries.
     """
 
     orders_ip: Limit = Limit(3, 1.0)
     queries_ip: Limit = Limit(2, 1.0)
     place: Limit = Limit(5, 1.0)
     cancel: Limit = Limit(5, 1.0)
-    change: Limit = Limit(2, 1.0)
+    amend: Limit = Limit(5, 1.0)
+    settings: Limit = Limit(2, 1.0)
     query: Limit = Limit(5, 1.0)
+
+
+def bucket(name: str, account: AccountId | None, limit: Limit) -> Bucket:
+    """One account's bucket of one kind of request; budgets may be shared with other venues."""
+    return (Venue.BINGX, name, account), limit
 
 
 class CodeError(VenueError):
@@ -113,7 +123,7 @@ class Rest:
 
     async def turn(self, bucket: Bucket) -> None:
         """Waits until one more request that changes something is let in."""
-        await self._budgets.acquire(bucket, ("orders_ip", self.limits.orders_ip))
+        await self._budgets.acquire(bucket, (_ORDERS_IP, self.limits.orders_ip))
 
     async def write(
         self, credentials: Credentials, request: VenueRequest, *, expires: int, bucket: Bucket
@@ -139,11 +149,11 @@ class Rest:
         now = self._clock.now()
         read = _written(answer, now)
         if isinstance(read, RateLimited):
-            self._back_off(bucket, "orders_ip", self.limits.orders_ip, answer, read.until)
-        elif answer.headers.get("x-ratelimit-requests-remain") == "0":
+            self._back_off(bucket, _ORDERS_IP, self.limits.orders_ip, answer, read.until)
+        elif _expire(answer) and answer.headers.get("x-ratelimit-requests-remain") == "0":
             self._budgets.back_off(*bucket, codes.retry_at("", _expire(answer), now))
-        elif isinstance(read, Unsent):  # it came too late, or our clock is off: the venue's knows
-            with contextlib.suppress(VenueError):
+        if isinstance(read, Unsent):  # it came too late, or our clock is off: the venue's knows
+            with contextlib.suppress(VenueError), trio.move_on_after(_SYNC_WITHIN_S):
                 await self.server_time()
         return read
 
@@ -165,7 +175,10 @@ class Rest:
         return await self._answer(None, request, None)
 
     def _asking(self, request: VenueRequest, account: AccountId | None) -> tuple[Bucket, Bucket]:
-        return ((request.path, account), self.limits.query), ("queries_ip", self.limits.queries_ip)
+        return bucket(f"GET {request.path}", account, self.limits.query), (
+            _QUERIES_IP,
+            self.limits.queries_ip,
+        )
 
     async def _answer(
         self, credentials: Credentials | None, request: VenueRequest, account: AccountId | None
@@ -176,10 +189,10 @@ class Rest:
             )
         except httpx.TransportError as error:
             raise VenueError(f"{request.path}: {_words(error)}") from error
-        now, bucket = self._clock.now(), self._asking(request, account)[0]
+        now, asking = self._clock.now(), self._asking(request, account)[0]
         by_status = codes.http_outcome(answer.status_code, now, expire=_expire(answer))
         if isinstance(by_status, RateLimited):
-            self._back_off(bucket, "queries_ip", self.limits.queries_ip, answer, by_status.until)
+            self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, by_status.until)
         if by_status is not None:
             raise VenueError(f"{request.path}: HTTP {answer.status_code}")
         if not answer.content and answer.status_code == 200:
@@ -188,7 +201,7 @@ class Rest:
         code, words = text(body, "code", request.path, default="0"), _message(body, request.path)
         if code in codes.RATE_LIMITED:
             until = codes.retry_at(words, _expire(answer), now)
-            self._back_off(bucket, "queries_ip", self.limits.queries_ip, answer, until)
+            self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, until)
         if code != "0" or answer.status_code != 200:
             raise CodeError(request.path, code, words or f"HTTP {answer.status_code}")
         return body
@@ -218,7 +231,9 @@ class Rest:
             extensions={"deadline": ANSWER_WITHIN_S},
         )
 
-    def _back_off(self, bucket: Bucket, name: str, limit: Limit, answer: httpx.Response, until: int) -> None:
+    def _back_off(
+        self, bucket: Bucket, name: Hashable, limit: Limit, answer: httpx.Response, until: int
+    ) -> None:
         """Closes the account's bucket, and the address's where the whole address is banned (418)."""
         self._budgets.back_off(*bucket, until)
         if answer.status_code == 418:

@@ -1,6 +1,6 @@
 """What BingX's REST knows of an account, asked for whole."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
@@ -17,9 +17,19 @@ from spider_common.venues.outcomes import VenueError
 from spider_common.venues.venue import Told
 
 _PAGE: Final = 1000
+_WINDOW_MS: Final = 6 * 24 * 3600 * 1000  # BingX takes windows of up to 7 days
 _MOST_PAGES: Final = 50
 _LATEST_NS: Final = 24 * 3600 * NS_PER_S  # an order in doubt is looked for among those of the last day
 _AHEAD_NS: Final = 60 * NS_PER_S  # past the end of a window: our clock is not the venue's
+
+
+def _windows(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """A time, ns, in windows that BingX takes, ms: the first and last of each belong to it."""
+    first, final = begin // NS_PER_MS, end // NS_PER_MS
+    while first <= final:
+        last = min(first + _WINDOW_MS - 1, final)
+        yield first, last
+        first = last + 1
 
 
 class Sweep:
@@ -86,7 +96,7 @@ class Sweep:
         """Rows of ``allOrders`` in a window of time; a full page is asked for again as two halves, since
         the documentation does not say which end of the window a page begins at."""
         found: list[Row] = []
-        windows = [(begin // NS_PER_MS, end // NS_PER_MS)]
+        windows = list(_windows(begin, end))
         for _ in range(_MOST_PAGES):
             if not windows:
                 return found
@@ -121,22 +131,21 @@ class Sweep:
         return found
 
     async def _fill_rows(self, since: int, symbol: str) -> list[Row]:
-        asked = {
-            "symbol": symbol,
-            "startTs": str(since // NS_PER_MS - 1),  # the window is open at its beginning
-            "endTs": str((self._rest.venue_now() + _AHEAD_NS) // NS_PER_MS),
-            "pageSize": str(_PAGE),
-        }
         found: list[Row] = []
-        for page in range(1, _MOST_PAGES + 1):
-            body = await self._ask(SWAP_V2, "trade/fillHistory", {**asked, "pageIndex": str(page)})
-            answer = mapping(body, "data", "fillHistory")
-            name = "fill_history_orders" if "fill_history_orders" in answer else "fill_orders"
-            listed = rows(answer, name, "data")
-            found += listed
-            if len(listed) < _PAGE:
-                return found
-        raise VenueError(f"fillHistory: more than {_MOST_PAGES} pages; sweep more often")
+        for first, last in _windows(since, self._rest.venue_now() + _AHEAD_NS):
+            # the window is open at its beginning
+            asked = {"symbol": symbol, "startTs": str(first - 1), "endTs": str(last), "pageSize": str(_PAGE)}
+            for page in range(1, _MOST_PAGES + 1):
+                body = await self._ask(SWAP_V2, "trade/fillHistory", {**asked, "pageIndex": str(page)})
+                answer = mapping(body, "data", "fillHistory")
+                name = "fill_history_orders" if "fill_history_orders" in answer else "fill_orders"
+                listed = rows(answer, name, "data")
+                found += listed
+                if len(listed) < _PAGE:
+                    break
+            else:
+                raise VenueError(f"fillHistory: more than {_MOST_PAGES} pages; sweep more often")
+        return found
 
     async def _listed(self, path: str, asked: Mapping[str, str]) -> list[Row]:
         body = await self._ask(SWAP_V2, path, asked)
