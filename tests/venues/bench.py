@@ -188,6 +188,18 @@ class Feed:
         assert fact is not None
         return fact
 
+    async def until_executed(self, order_id: str) -> list[Execution]:
+        """The executions of a filled order: by socket or, where its pushes do not tell them, by a sweep."""
+
+        def told() -> list[Execution]:
+            return [each for each in self.executions if each.venue_order_id == order_id]
+
+        with trio.move_on_after(2):
+            await self.until(told)
+        if not told():
+            await self.sweep()
+        return told()
+
     def said(self, event: str) -> list[dict[str, Any]]:
         """The log lines of one event."""
         return [line for line in map(json.loads, self.lines) if line["event"] == event]

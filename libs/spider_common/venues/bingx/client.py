@@ -135,6 +135,10 @@ class BingxClient:
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         if why := orders.refused_trigger(order.trigger):
             return Rejected("unsupported", why)
+        listed = self.known_instruments.get(Venue.BINGX, order.symbol)
+        prices = [order.price, order.trigger.price if order.trigger else None]
+        if listed is None or not listed.takes(order.size, *prices):
+            return Refused(Reason.INSTRUMENT_CHANGED)  # since the order was planned
         request = self._codec.order_request(
             order.symbol,
             side=order.side,

@@ -39,8 +39,8 @@ def place(order: OrderRequest, codec: Codec, listed: Instrument, closing: Closin
         ValueError: the venue would not take the size or the price as it is, or has no such instrument.
     """
     prices = [order.price, order.trigger.price if order.trigger else None]
-    if order.size % listed.lot or any(price % listed.tick for price in prices if price is not None):
-        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is between its steps")
+    if not listed.takes(order.size, *prices):
+        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is not among its steps")
     if order.trigger is not None:
         return _conditional(order, order.trigger, closing)
     force = {"force": _FORCE[order.order_type]} if order.order_type in _FORCE else {}

@@ -158,7 +158,7 @@ class OkxClient:
         """Changes an open order, which stays the one it is."""
         account, symbol = change.ref.account.account, change.ref.symbol
         listed = self.known_instruments.get(Venue.OKX, symbol)
-        if listed is None or not requests.fits(listed, change.size, change.price):
+        if listed is None or not listed.takes(change.size, change.price):
             return Refused(Reason.INSTRUMENT_CHANGED)
         await self._budgets.acquire((("amend", account, symbol), ORDERS), (("account", account), ACCOUNT))
         return await self._write(credentials, requests.amend(change), expires, named="ordId", of_order=True)
