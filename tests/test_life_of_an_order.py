@@ -172,6 +172,7 @@ async def open_system() -> AsyncIterator[System]:
     seeded = seed(rng, followers=(ANA, BRUNO))
     clock = TrioClock(ORIGIN)
     async with open_world(seeded, clock=clock, rng=rng, timing=Timing(), write=lambda _line: None) as world:
+        world.shaky.calm()
         yield System(world)
 
 

@@ -11,6 +11,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from spider_common import schema
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import Clock, SystemClock
 from spider_common.domain.identifiers import Venue
 from spider_common.network import Network, SystemNetwork
@@ -26,10 +27,10 @@ from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.queue import Queue
 from spider_common.stores.redis_cache import RedisCache
 from spider_common.stores.secrets import SecretsManager
+from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
-from spider_common.venues.budget import Budgets
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.venue import VenueClient
 
@@ -69,10 +70,18 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
         transport = http.TrioTransport(network=to_venues, tls=tls)
         client = await stack.enter_async_context(http.client(transport))
         cache = await stack.enter_async_context(_cache(settings.redis_url, network, tls, prefix))
+        buckets = SharedBuckets(
+            cache,
+            clock,
+            venue=Venue.OKX,
+            egress=settings.egress_address or settings.local_address,
+            tasks=settings.tasks,
+            log=log,
+        )
         okx = OkxClient(
             http=client,
             codec=Codec(Venue.OKX, clock, base_url=settings.okx_rest),
-            budgets=Budgets(clock),
+            budgets=Budgets(clock, buckets),
             clock=clock,
             socket_url=settings.okx_socket,
         )

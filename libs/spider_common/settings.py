@@ -30,6 +30,9 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         okx_rest, okx_socket: OKX's addresses, or a simulator's.
         redis_url: ``rediss://user@host:port``; empty: no cache, the tables are read.
         local_address: the source address of connections to venues; empty: the system's choice.
+        egress_address: the address that venues see, for which they count; empty: `local_address`.
+        tasks: how many tasks of all services may be running: without Redis each keeps to its share of the
+            venues' limits.
         heartbeat: a file touched while the event loop turns; empty: none.
         drain_ms: how long work under way may take after SIGTERM; below the task's stopTimeout.
     """
@@ -41,6 +44,8 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     okx_socket: str = "wss://ws.okx.com:8443/ws/v5/private"
     redis_url: str = ""
     local_address: str = ""
+    egress_address: str = ""
+    tasks: Positive = 4
     heartbeat: str = ""
     drain_ms: Positive = 20_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -53,6 +58,7 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
         owner: names this task in leases; empty: made from host and process.
         lease_ms, window_ms, skew_ms, visibility_ms: see `spider_common.domain.journal.Timing`.
         queue_visibility_ms: how long a message stays with this task unless it says so again.
+        queue_wait_ms: how long a poll waits for a message: the longer, the fewer requests; at most 20 s.
     """
 
     owner: str = ""
@@ -61,6 +67,7 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
     skew_ms: Positive = 500
     visibility_ms: Positive = 3_000
     queue_visibility_ms: Annotated[int, msgspec.Meta(ge=1_000)] = 30_000
+    queue_wait_ms: Annotated[int, msgspec.Meta(ge=1_000, le=20_000)] = 20_000
 
     @property
     def timing(self) -> Timing:

@@ -1,12 +1,14 @@
 """`python -m services.local.aws PORT`: AWS on the loopback address, by moto's server.
 
-As it comes, moto differs from AWS in two things that a system under load notices:
+As it comes, moto differs from AWS in some things that a system under load notices:
 
 - For every item of a transaction it copies the whole table and, when a condition fails, puts the copy
   back: a write that another request made meanwhile is lost. Here a transaction checks all its
   conditions, with moto's own code, and then writes, while nobody else does.
 - A long poll on a FIFO queue looks once at which groups are busy: it spins on their messages, and does
   not see a group that becomes free. Here it looks anew every few milliseconds.
+- Messages of a group that were not deleted in time come again one by one, the last one first. Here they
+  come in their order.
 
 docs/decisions/0004-moto-under-load.md has the reasons; tests/contract/test_local_aws.py the proof.
 """
@@ -21,7 +23,7 @@ from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import DynamoDBBackend
 from moto.server import main as serve
-from moto.sqs.models import SQSBackend
+from moto.sqs.models import Queue, SQSBackend
 
 _one_writer: Final = threading.RLock()  # moto serves each request in a thread of its own
 
@@ -57,10 +59,17 @@ def receive_message(
     until = time.monotonic() + wait_s
     while True:
         with _one_writer:
+            _give_back_expired(backend.get_queue(queue_name))
             found = _receive_once(backend, queue_name, count, 0, *arguments, **named)
         if found or time.monotonic() >= until:
             return found
         time.sleep(_LOOK_EVERY_S)
+
+
+def _give_back_expired(queue: Queue) -> None:
+    """Takes what nobody has deleted in time out of the messages in flight, all at once."""
+    for message in [each for each in queue.pending_messages if each.visible]:
+        queue.pending_messages.remove(message)
 
 
 _receive_once: Final = SQSBackend.receive_message

@@ -37,6 +37,8 @@ REGION: Final = "us-east-1"
 PREFIX: Final = "local-"
 _READY: Final = "service.ready"
 _KEYS: Final = ("local", "local")  # moto wants some, and checks none
+_VISIBILITY_S: Final = 3
+_QUEUES: Final = (schema.COPY_DLQ, msgspec.structs.replace(schema.COPY, visibility_s=_VISIBILITY_S))
 _FAST: Final = {
     # Short times, so that a killed order service is taken over while one watches. They obey the same
     # relations as the defaults.
@@ -44,7 +46,9 @@ _FAST: Final = {
     "SPIDER_WINDOW_MS": "1000",
     "SPIDER_SKEW_MS": "100",
     "SPIDER_VISIBILITY_MS": "500",
-    "SPIDER_QUEUE_VISIBILITY_MS": "3000",
+    "SPIDER_QUEUE_VISIBILITY_MS": f"{_VISIBILITY_S}000",
+    # moto goes on with the poll of a client that has died, and what it then takes is away for a while
+    "SPIDER_QUEUE_WAIT_MS": "1000",
 }
 
 
@@ -148,7 +152,7 @@ async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
                 "logs": str(logs),
             },
         )
-        await provision(aws, prefix=PREFIX)
+        await provision(aws, prefix=PREFIX, queues=_QUEUES)
         await _store(aws, seed)
         await stack.act(list(seed.venue_accounts))
         await stack.start(stack.ingest)

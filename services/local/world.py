@@ -21,6 +21,7 @@ from services.oms.service import OmsPorts, serve_oms
 from services.simulator.actions import apply
 from services.simulator.simulator import Simulator, SimulatorConfig, serve_simulator
 from spider_common import schema
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.journal import Timing
@@ -32,15 +33,17 @@ from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_queue import MemoryQueue
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.secrets import MemorySecrets
+from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
-from spider_common.venues.budget import Budgets
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.venue import VenueClient
 
 HOST: Final = "venue.test"
 INDEX_LAG_NS: Final = NS_PER_S // 2
 """How far the table's indexes trail it: longer than DynamoDB's usually do."""
+TASKS = 3
+"""An ingest service and up to two order services."""
 
 
 class World:
@@ -64,14 +67,15 @@ class World:
         self.trading = TradingStore(self.shaky)
         self.dead_letters = MemoryQueue(schema.COPY_DLQ, clock)
         self.queue = MemoryQueue(schema.COPY, clock, dead_letters=self.dead_letters)
-        self.config = ConfigStore(MemoryTable(schema.CONFIG, clock), MemoryCache())
+        self.cache = MemoryCache()
+        self.config = ConfigStore(MemoryTable(schema.CONFIG, clock), self.cache)
         self._secrets = MemorySecrets(seed.credentials)
 
     async def serve_ingest(
         self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """One ingest service, until `stop` is set or it is cancelled."""
-        async with self._venues() as venues:
+        async with self._venues("ingest") as venues:
             ports = IngestPorts(
                 clock=self.clock,
                 rng=self.rng,
@@ -90,7 +94,7 @@ class World:
         self, owner: str, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """One order service, until `stop` is set or it is cancelled: cancelling it is its sudden death."""
-        async with self._venues() as venues:
+        async with self._venues(owner) as venues:
             ports = OmsPorts(
                 owner=owner,
                 clock=self.clock,
@@ -106,16 +110,24 @@ class World:
             await serve_oms(ports, stop=stop, task_status=task_status)
 
     @asynccontextmanager
-    async def _venues(self) -> AsyncIterator[dict[Venue, VenueClient]]:
-        """Venue clients of one service: each has connections and rate budgets of its own."""
+    async def _venues(self, service: str) -> AsyncIterator[dict[Venue, VenueClient]]:
+        """Venue clients of one service: it has connections of its own, and shares the rate budgets."""
         addresses = self.simulator.addresses
         transport = http.TrioTransport(network=self._network)
+        buckets = SharedBuckets(
+            self.cache,
+            self.clock,
+            venue=Venue.OKX,
+            egress=HOST,
+            tasks=TASKS,
+            log=logger(service, self.clock, write=self._write),
+        )
         async with http.client(transport) as client:
             yield {
                 Venue.OKX: OkxClient(
                     http=client,
                     codec=Codec(Venue.OKX, self.clock, base_url=f"http://{HOST}:{addresses.rest_port}"),
-                    budgets=Budgets(self.clock),
+                    budgets=Budgets(self.clock, buckets),
                     clock=self.clock,
                     socket_url=f"ws://{HOST}:{addresses.socket_port}/ws/v5/private",
                 )

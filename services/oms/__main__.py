@@ -31,6 +31,7 @@ async def run(chosen: OmsSettings) -> None:
                 venues=runtime.venues,
                 log=runtime.log,
                 visibility_s=chosen.queue_visibility_ms // 1_000,
+                wait_s=chosen.queue_wait_ms // 1_000,
             )
             async with trio.open_nursery() as nursery:
                 await nursery.start(lambda task_status: serve_oms(ports, stop=stop, task_status=task_status))

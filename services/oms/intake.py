@@ -11,10 +11,15 @@ from structlog.typing import FilteringBoundLogger
 
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.messages import Message, UnreadableMessage, decode
-from spider_common.stores.queue import Delivery, Queue, QueueError, QueueUnavailable, ReceiptExpired
+from spider_common.stores.queue import (
+    MAX_WAIT_S,
+    Delivery,
+    Queue,
+    QueueError,
+    QueueUnavailable,
+    ReceiptExpired,
+)
 
-WAIT_S: Final = 20
-"""Long poll: the longest that SQS offers, so an idle service costs three requests a minute."""
 GROUPS_AT_ONCE: Final = 64
 """Message groups handled at a time. Each holds one message; its work is bounded by rate budgets."""
 _AGAIN_S: Final = 1.0
@@ -44,10 +49,17 @@ class Intake:
     """Feeds a handler from the queue: groups side by side, a group's messages one after the other."""
 
     def __init__(
-        self, *, queue: Queue, handler: Handler, clock: Clock, visibility_s: int, log: FilteringBoundLogger
+        self,
+        *,
+        queue: Queue,
+        handler: Handler,
+        clock: Clock,
+        visibility_s: int,
+        wait_s: int = MAX_WAIT_S,
+        log: FilteringBoundLogger,
     ) -> None:
         self._queue, self._handler, self._clock, self._log = queue, handler, clock, log
-        self._visibility_s = visibility_s
+        self._visibility_s, self._wait_s = visibility_s, wait_s
 
     async def serve(
         self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -73,7 +85,7 @@ class Intake:
 
             nursery.start_soon(cancel_when_stopped, name="oms.intake.stop")
             try:
-                received = await self._queue.receive(wait_s=WAIT_S)
+                received = await self._queue.receive(wait_s=self._wait_s)
             except QueueUnavailable as error:
                 self._log.warning("intake.queue_unavailable", error=str(error))
                 await trio.sleep(_AGAIN_S)

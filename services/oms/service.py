@@ -37,6 +37,7 @@ class OmsPorts(msgspec.Struct, frozen=True, kw_only=True):
     venues: Mapping[Venue, VenueClient]
     log: FilteringBoundLogger
     visibility_s: int = 30
+    wait_s: int = 20
 
 
 async def serve_oms(
@@ -79,7 +80,14 @@ async def serve_oms(
             case FollowerUpdate() | EquityUpdate():
                 return await executions.handle(message)
 
-    intake = Intake(queue=ports.queue, handler=handle, clock=clock, visibility_s=ports.visibility_s, log=log)
+    intake = Intake(
+        queue=ports.queue,
+        handler=handle,
+        clock=clock,
+        visibility_s=ports.visibility_s,
+        wait_s=ports.wait_s,
+        log=log,
+    )
     await reference.load()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reference.serve_refresh, name="oms.reference")

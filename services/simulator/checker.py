@@ -1,4 +1,4 @@
-"""Judges copies by the venue's ledger alone. Pure.
+"""Judges copies by the venues' ledgers alone. Pure.
 
 After each of the leader's executions a follower has a target: the leader's position times the follower's
 ratio, cut toward zero to the lot. Those targets, in order, are the path. Each order that the venue accepted
@@ -42,6 +42,13 @@ class CopyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
 
+class VenueLedger(msgspec.Struct, frozen=True):
+    """What one venue recorded, and what it lists."""
+
+    entries: Sequence[Entry]
+    instruments: Sequence[Instrument]
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one follower's copies in one instrument. Quantities are in base coin.
 
@@ -71,10 +78,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 class _Point(msgspec.Struct, frozen=True):
     low: Decimal
     high: Decimal
+    slack: Decimal = ZERO
     bridge: bool = False  # flat for a moment, between two sides: a copier may close first, then open
 
     def holds(self, quantity: Decimal) -> bool:
-        return self.low <= quantity <= self.high
+        """Whether a copier may stand there. `slack`: it may be off by less than this."""
+        off = max(self.low - quantity, quantity - self.high)
+        return off <= 0 or off < self.slack
 
 
 def judge(
@@ -84,41 +94,63 @@ def judge(
     leader: str,
     rules: Sequence[CopyRule],
 ) -> tuple[Finding, ...]:
-    """A finding for each rule and each instrument that the leader or the follower traded."""
-    listed = {item.symbol: item for item in instruments}
+    """A finding for each rule and each instrument that the leader or the follower traded, at one venue."""
+    ledger = VenueLedger(entries, tuple(instruments))
+    return judge_across(ledger, leader, at=ledger, rules=rules)
+
+
+def judge_across(
+    source: VenueLedger, leader: str, *, at: VenueLedger, rules: Sequence[CopyRule]
+) -> tuple[Finding, ...]:
+    """The same for followers at another venue than the leader's: quantities are compared in base coin.
+
+    Args:
+        source: the leader's venue; at: the followers'. Their instruments are matched by what they are.
+    """
+    entries = at.entries
     final = {e.order.order_id: e.order for e in entries if not isinstance(e, Rejected)}
+    followed = {_nature(item): item for item in source.instruments}
     findings: list[Finding] = []
     for rule in rules:
-        for symbol, instrument in listed.items():
-            moves = _moves(entries, leader, symbol)
+        for instrument in at.instruments:
+            leads = followed.get(_nature(instrument))
+            moves = [] if leads is None else _moves(source.entries, leader, leads)
             placed = [
                 final[e.order.order_id]
                 for e in entries
-                if isinstance(e, Placed) and (e.order.account, e.order.symbol) == (rule.follower, symbol)
+                if isinstance(e, Placed)
+                and (e.order.account, e.order.symbol) == (rule.follower, instrument.symbol)
             ]
             if moves or placed:
                 findings.append(_judge(rule, instrument, moves, placed))
     return tuple(findings)
 
 
-def _moves(entries: Sequence[Entry], account: str, symbol: str) -> list[Decimal]:
-    """Signed sizes of an account's executions, in order."""
+def _nature(instrument: Instrument) -> tuple[str, str, str]:
+    return instrument.kind, instrument.base, instrument.quote
+
+
+def _moves(entries: Sequence[Entry], account: str, instrument: Instrument) -> list[Decimal]:
+    """Signed base quantities of an account's executions, in order."""
     return [
-        e.execution.size * e.order.sign
+        e.execution.size * e.order.sign * instrument.unit
         for e in entries
-        if isinstance(e, Executed) and (e.order.account, e.order.symbol) == (account, symbol)
+        if isinstance(e, Executed) and (e.order.account, e.order.symbol) == (account, instrument.symbol)
     ]
 
 
 def _path(rule: CopyRule, instrument: Instrument, moves: Sequence[Decimal]) -> tuple[list[_Point], int]:
     """The targets that differ from the one before, and how many executions made no difference."""
     step = instrument.lot * instrument.unit
+    # Where the smallest order is larger than a lot, a copier carries what it cannot order yet, and closes
+    # with a reduction what it could not close later.
+    slack = ZERO if instrument.minimum == instrument.lot else instrument.minimum * instrument.unit
     points: list[_Point] = []
-    held, last, skipped = ZERO, _Point(ZERO, ZERO), 0
+    held, last, skipped = ZERO, _Point(ZERO, ZERO, slack), 0
     for move in moves:
         held += move
-        ends = [held * instrument.unit * ratio // step * step for ratio in (rule.low, rule.high)]
-        point = _Point(min(ends), max(ends))
+        ends = [held * ratio // step * step for ratio in (rule.low, rule.high)]
+        point = _Point(min(ends), max(ends), slack)
         if point == last:
             skipped += 1
             continue

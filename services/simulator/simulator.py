@@ -1,6 +1,7 @@
 """The simulated venues behind their listeners, in one task tree."""
 
 import random
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -64,6 +65,11 @@ class Simulator(msgspec.Struct, frozen=True):
     okx: Venue
     bitget: Venue
     bingx: Venue
+
+    @property
+    def venues(self) -> Mapping[str, Venue]:
+        """By name."""
+        return {venue.name: venue for venue in (self.okx, self.bitget, self.bingx)}
 
 
 async def serve_simulator(

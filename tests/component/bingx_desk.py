@@ -5,6 +5,7 @@ from decimal import Decimal
 import trio
 
 from services.simulator.faults import Fault
+from spider_common.budgets.limits import Limit
 from spider_common.clock import NS_PER_S as NS
 from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue
 from spider_common.domain.orders import OrderType, PositionSide, Side
@@ -12,7 +13,6 @@ from spider_common.domain.products import Account
 from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bingx.rest import Limits
-from spider_common.venues.budget import Limit
 from spider_common.venues.socket import open_socket
 from spider_common.venues.venue import Failed, KeepAlive, Ready, Send, Told
 

@@ -13,12 +13,12 @@ import pytest
 from services.simulator.accounts import Credentials
 from services.simulator.actions import OpenAccount, apply
 from services.simulator.simulator import SimulatorConfig, serve_simulator
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import TrioClock
 from spider_common.memory_network import MemoryNetwork
 from spider_common.sdk import http
 from spider_common.sdk.ccxt import Codec
 from spider_common.venues.bingx.client import BingxClient
-from spider_common.venues.budget import Budgets
 from tests.component.bingx_desk import FAST, KEYS, Desk, Heard, Shifted
 from tests.component.bingx_trader import BingxTrader
 from tests.component.okx_trader import Trader

@@ -15,6 +15,7 @@ from services.simulator.faults import Fault
 from services.simulator.ledger import Canceled, Executed, Placed
 from services.simulator.rules import NewOrder
 from services.simulator.simulator import SimulatorConfig, serve_simulator
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
@@ -33,7 +34,6 @@ from spider_common.sdk.http import TrioTransport, client
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bitget.client import BitgetClient
 from spider_common.venues.bitget.parse import ClosingSide
-from spider_common.venues.budget import Budgets
 from spider_common.venues.outcomes import (
     Accepted,
     Found,
@@ -550,6 +550,27 @@ async def test_socket_and_sweep_tell_the_same_facts(autojump_clock, bench, accou
         (each.position_side, each.quantity) for each in swept.positions
     ]
     assert [event.equities for event in events if event.equities][-1][0].equity == swept.equities[0].equity
+
+
+@pytest.mark.parametrize("category", ["full_liquidation", "adl"])
+@pytest.mark.parametrize("account", [ONE_WAY, HEDGED], ids=["net", "hedged"])
+async def test_the_venues_own_closes_are_read_as_any_other(autojump_clock, bench, account, category):
+    """A liquidation or deleveraging of a long sells, by socket and by sweep."""
+    name = account.account
+    leg = "long" if account.hedge_mode else "net"
+    apply(bench.venue, by_hand(name, 0, leg=leg))
+    closing = NewOrder(
+        symbol=SWAP, side="sell", kind="market", size=Decimal("0.01"), leg=leg, category=category
+    )
+
+    async def close():
+        apply(bench.venue, Place(account=name, order=closing))
+
+    events = await converse(bench, account, close)
+    swept = await bench.client.sweep(key(name), account.account, since=0)
+    for executions in ([each for event in events for each in event.executions], swept.executions[1:]):
+        assert [(each.side, each.quantity) for each in executions] == [(Side.SELL, Decimal("0.01"))]
+    assert swept.positions == ()
 
 
 async def test_facts_of_one_order_are_pushed_in_its_order(autojump_clock, bench):

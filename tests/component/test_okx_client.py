@@ -16,6 +16,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import NS_PER_MS, NS_PER_S, TrioClock
 from spider_common.domain.identifiers import ClientOrderId, Venue
 from spider_common.domain.orders import PositionSide
@@ -25,7 +26,6 @@ from spider_common.memory_network import MemoryNetwork
 from spider_common.sdk import http
 from spider_common.sdk.ccxt import Codec
 from spider_common.secret import Credentials, Secret
-from spider_common.venues.budget import Budgets
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.outcomes import (
     Accepted,

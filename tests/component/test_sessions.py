@@ -116,7 +116,7 @@ async def open_desk(
             timing=Timing(),
             write=lambda _line: None,
         ) as world,
-        world._venues() as venues,
+        world._venues("test") as venues,
     ):
         client = venues[Venue.OKX]
         assert isinstance(client, OkxClient)

@@ -82,6 +82,34 @@ async def test_a_script_runs_as_a_whole(cache: Cache) -> None:
     assert await cache.get("budget") == b"0"
 
 
+def _stamp(values: Values, keys: Sequence[str], arguments: Sequence[bytes]) -> Reply:
+    values.keep(keys[0], b"v", ttl_ms=int(arguments[0]))
+    return values.now_us
+
+
+STAMP = Script(
+    """
+    redis.call('SET', KEYS[1], 'v', 'PX', ARGV[1])
+    local time = redis.call('TIME')
+    return time[1] * 1000000 + time[2]
+    """,
+    _stamp,
+)
+
+
+async def test_a_script_knows_the_time_and_sets_times_to_live(cache: Cache) -> None:
+    """Law: the cache's time goes on by microseconds, and what a script keeps is gone after its time."""
+    begun = await cache.run(STAMP, ["k"], [b"1"])
+    with trio.fail_after(5):
+        while await cache.get("k") is not None:
+            await trio.lowlevel.checkpoint()
+    ended = await cache.run(STAMP, ["l"], [b"60000"])
+    assert isinstance(begun, int)
+    assert isinstance(ended, int)
+    assert 1_000 <= ended - begun < 5_000_000
+    assert await cache.get("l") == b"v"
+
+
 async def test_a_feed_gives_what_is_published_while_it_is_open(cache: Cache) -> None:
     """Law: each subscriber gets each message of its channels, in order, and nothing from before or after."""
     await cache.publish("a", b"before")

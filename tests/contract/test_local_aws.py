@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 import trio.testing
@@ -93,3 +94,16 @@ async def test_a_long_poll_sees_a_group_become_free(tmp_path: Path) -> None:
                 assert received == []
                 await queue.delete([first.receipt])
         assert received == ["2"]
+
+
+async def test_what_was_not_deleted_in_time_comes_again_in_order(tmp_path: Path) -> None:
+    """Law: after a worker's death its messages come again as they came, whatever their number."""
+    async with open_local_aws(tmp_path) as aws:
+        shape = msgspec.structs.replace(schema.COPY, name="short.fifo", visibility_s=1)
+        await provision(aws, queues=[schema.COPY_DLQ, shape])
+        queue = await open_queue(aws, shape, random.Random(1))
+        await queue.send([Outgoing(group="g", dedup=str(number), body=str(number)) for number in range(5)])
+        taken = [each.body for each in await queue.receive(wait_s=1)]
+        again = [each.body for each in await queue.receive(wait_s=5)]
+        assert again[: len(taken)] == taken
+        assert again == sorted(again)

@@ -53,7 +53,7 @@ def test_one_seed_copies_one_order() -> None:
 
 def test_a_session_with_a_socket_drop_and_a_lost_reply_is_copied_once() -> None:
     """Law: broken sockets of the leader and an answer that never comes neither lose nor double a copy."""
-    session = hour(2, length=Length(whole=900 * NS_PER_S, faults=0, stops=0))
+    session = hour(2, length=Length(whole=600 * NS_PER_S, faults=0, stops=0))
     middle = session.moments[len(session.moments) // 2].at / NS_PER_S
     trouble = [at(middle, DropSockets(account=LEADER)), at(middle, arm("lose_reply"))]
     moments = sorted([*trouble, *session.moments], key=lambda moment: moment.at)
@@ -63,7 +63,7 @@ def test_a_session_with_a_socket_drop_and_a_lost_reply_is_copied_once() -> None:
     assert counts(trace) == (0, 0, 0), trace.unsettled
 
 
-@pytest.mark.parametrize("seed", [3, 4, 7])
+@pytest.mark.parametrize("seed", [3, 113])  # 113 once let a push overtake a sweep
 async def test_a_seed_is_copied_once_and_repeats_itself(seed: int) -> None:
     """Law: a troubled hour loses and doubles nothing, and two processes tell of it in the same bytes."""
     verdict = await run_twice(seed)

@@ -16,13 +16,13 @@ from tests.strategies import TS
 DOCUMENTED = {
     "429": RateLimited,
     **dict.fromkeys(["40004", "40008"], Unsent),  # its timestamp was too old
-    **dict.fromkeys(["40009", "40774", "40920", "45110", "22002"], Rejected),
+    **dict.fromkeys(["40009", "40774", "40920", "45110", "45113", "22002"], Rejected),
     **dict.fromkeys(["40711", "40712", "40754", "40762", "40798", "43012"], Rejected),  # balance
     # a pending order has the id: most likely this one
     **dict.fromkeys(["40786", "40708", "43118", "45034", "50060"], Unknown),
     **dict.fromkeys(["45001", "40725", "40808", "40015"], Unknown),  # maintenance
     # these answer a cancel or a question; as an answer to a new order they prove nothing
-    **dict.fromkeys(["40768", "40109", "43001", "22001", "43004"], Unknown),
+    **dict.fromkeys(["40768", "40109", "43001", "22001", "43004", "43025"], Unknown),
 }
 
 
@@ -32,7 +32,7 @@ def test_documented_codes_mean_what_the_venue_says(code: str, kind: type) -> Non
     assert type(write_outcome(code, "words", TS)) is kind
 
 
-@pytest.mark.parametrize("code", ["40768", "40109", "43001", "22001", "43004"])
+@pytest.mark.parametrize("code", ["40768", "40109", "43001", "43025", "22001", "43004"])
 def test_a_cancel_of_what_is_gone_is_refused(code: str) -> None:
     """A cancel or amend that finds no order has done nothing, and the venue says so."""
     assert write_outcome(code, "", TS, of_order=True) == Rejected(code, codes.GONE[code])

@@ -1,18 +1,18 @@
-"""Laws of rate budgets: no window holds more than its count, whoever waits goes in turn."""
+"""Laws of rate budgets in one process: no window holds more than its count, and cancelling takes nothing."""
 
 from collections.abc import Sequence
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import Limit
 from spider_common.clock import NS_PER_S, TrioClock
-from spider_common.venues.budget import Budgets, Limit
+from tests.windows import ORIGIN, fullest_window, limits, on_mock_clock
 
-ORIGIN = 1_700_000_000 * NS_PER_S
-limits = st.builds(Limit, st.integers(1, 20), st.sampled_from([0.5, 1.0, 2.0]))
 arrivals = st.lists(st.integers(0, 3_000), min_size=1, max_size=60)
 
 
@@ -34,14 +34,21 @@ async def granted(limit: Limit, arrivals_ms: Sequence[int]) -> list[int]:
 
 
 @given(limits, arrivals)
-@settings(deadline=None)
 def test_no_window_holds_more_than_its_count(limit: Limit, arrivals_ms: list[int]) -> None:
     """Whenever requests arrive and wherever a window begins, at most `count` are let through in it."""
-    times = trio.run(granted, limit, arrivals_ms, clock=MockClock(autojump_threshold=0))
+    times = on_mock_clock(granted, limit, arrivals_ms)
     assert len(times) == len(arrivals_ms)
-    window = round(limit.window_s * NS_PER_S)
-    for begin in times:
-        assert sum(begin <= at < begin + window for at in times) <= limit.count
+    assert fullest_window(times, limit) <= limit.count
+
+
+@given(limits, st.integers(1, 8))
+def test_the_shares_of_tasks_are_no_more_than_the_whole(limit: Limit, tasks: int) -> None:
+    """N shares hold at most the limit in one window, and never more than its rate."""
+    share = limit.share(tasks)
+    assert tasks * share.count / share.window_s <= limit.count / limit.window_s * (1 + 1e-9)
+    if limit.count >= tasks:
+        assert tasks * share.count <= limit.count
+        assert share.window_s == limit.window_s
 
 
 async def test_half_a_window_may_go_at_once(autojump_clock: MockClock) -> None:
@@ -53,11 +60,11 @@ async def test_half_a_window_may_go_at_once(autojump_clock: MockClock) -> None:
 async def test_a_whole_count_is_through_when_its_window_is(autojump_clock: MockClock) -> None:
     """The other half goes at an even pace: the limit is used, not only kept."""
     times = await granted(Limit(60, 2.0), [0] * 60)
-    assert max(times) <= ORIGIN + 2 * NS_PER_S + 1_000  # the clock reads whole microseconds
+    assert max(times) <= ORIGIN + 2 * NS_PER_S + 60_000  # a pace is whole microseconds
 
 
 async def test_whoever_waits_goes_in_turn(autojump_clock: MockClock) -> None:
-    """First come, first served."""
+    """First come, first served, where nobody says who they are."""
     budgets = Budgets(TrioClock(ORIGIN))
     order: list[int] = []
 
@@ -76,8 +83,8 @@ async def test_back_off_closes_a_bucket(autojump_clock: MockClock) -> None:
     """Nothing of it leaves before the latest time given; other buckets are not concerned."""
     clock, limit = TrioClock(ORIGIN), Limit(60, 2.0)
     budgets = Budgets(clock)
-    budgets.back_off("closed", limit, ORIGIN + 5 * NS_PER_S)
-    budgets.back_off("closed", limit, ORIGIN + 1 * NS_PER_S)
+    await budgets.back_off("closed", limit, ORIGIN + 5 * NS_PER_S)
+    await budgets.back_off("closed", limit, ORIGIN + 1 * NS_PER_S)
     await budgets.acquire(("open", limit))
     assert clock.now() == ORIGIN
     await budgets.acquire(("closed", limit))
@@ -92,16 +99,21 @@ async def test_a_back_off_reaches_those_who_wait(autojump_clock: MockClock) -> N
     async with trio.open_nursery() as nursery:
         nursery.start_soon(budgets.acquire, ("bucket", limit))
         await trio.testing.wait_all_tasks_blocked()
-        budgets.back_off("bucket", limit, ORIGIN + 9 * NS_PER_S)
+        await budgets.back_off("bucket", limit, ORIGIN + 9 * NS_PER_S)
     assert clock.now() >= ORIGIN + 9 * NS_PER_S
 
 
 async def test_a_request_waits_for_each_of_its_limits(autojump_clock: MockClock) -> None:
     """The tightest decides, and no token of the other is taken meanwhile."""
     clock = TrioClock(ORIGIN)
-    budgets, wide, narrow = Budgets(clock), Limit(4, 1.0), Limit(1, 1.0)
-    await budgets.acquire(("a", wide), ("shared", narrow))
-    await budgets.acquire(("b", wide), ("shared", narrow))
+    budgets, wide, narrow = Budgets(clock), Limit(2, 10.0), Limit(1, 1.0)
+    await budgets.acquire(("narrow", narrow))
+    with trio.move_on_after(1):
+        await budgets.acquire(("wide", wide), ("narrow", narrow))
+    begun = clock.now()
+    await budgets.acquire(("wide", wide))
+    assert clock.now() == begun  # the one token that an idle `wide` gives at once was still there
+    await budgets.acquire(("narrow", narrow))
     assert clock.now() == ORIGIN + 2 * NS_PER_S  # one in two windows: a count of one has no half
 
 
@@ -124,7 +136,7 @@ async def test_buckets_are_apart(autojump_clock: MockClock) -> None:
     clock, limit = TrioClock(ORIGIN), Limit(1, 1.0)
     budgets = Budgets(clock)
     for account in range(100):
-        await budgets.acquire((("order", account), limit))
+        await budgets.acquire((("order", str(account)), limit))
     assert clock.now() == ORIGIN
 
 
@@ -139,3 +151,25 @@ async def test_idle_time_is_not_saved_up(idle_s: int, autojump_clock: MockClock)
     for _ in range(10):
         await budgets.acquire(("bucket", limit))
     assert clock.now() > begun
+
+
+class _SetBack(TrioClock):
+    """A wall clock that somebody sets back by an hour."""
+
+    is_set_back = False
+
+    def now(self) -> int:
+        return super().now() - (3_600 * NS_PER_S if self.is_set_back else 0)
+
+
+async def test_a_clock_that_is_set_back_costs_a_window(autojump_clock: MockClock) -> None:
+    """Requests after an hour that comes twice wait for the even pace, and not for an hour."""
+    clock, limit = _SetBack(ORIGIN), Limit(10, 1.0)
+    budgets = Budgets(clock)
+    for _ in range(5):
+        await budgets.acquire(("bucket", limit))
+    clock.is_set_back = True
+    begun = clock.now()
+    for _ in range(5):
+        await budgets.acquire(("bucket", limit))
+    assert clock.now() - begun == NS_PER_S

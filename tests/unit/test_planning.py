@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spider_common.domain.intents import Intent
-from spider_common.domain.orders import CopyState, OrderFact, PositionSide
+from spider_common.domain.orders import CopyState, OrderFact, PositionSide, Side
 from spider_common.domain.planning import Plan, plan
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import FixedRatio, Product
@@ -62,6 +62,31 @@ def test_a_missed_push_is_made_up(history: History, lot: str, data: st.DataObjec
         heard = data.draw(st.lists(st.sampled_from(life), max_size=3))
         holes.see_all([*heard, life[-1], *heard])
     assert holes.book == whole.book
+
+
+@pytest.mark.parametrize(
+    ("signed", "told", "position"),
+    [
+        (["10", "-10 reduce", "-3"], [0, 2, 1], "-3"),  # the close is told after what traded on
+        (["10", "-8 reduce", "5"], [1, 0, 2], "7"),  # and before what it closed
+    ],
+)
+def test_a_close_told_out_of_turn_is_not_forgotten(signed: list[str], told: list[int], position: str) -> None:
+    """Law: a reducing order told before or after its turn leads to the leader's true position."""
+    orders = [
+        LeaderOrder(
+            Side.SELL if each.startswith("-") else Side.BUY,
+            PositionSide.NET,
+            "reduce" in each,
+            (abs(int(each.split()[0])) * 1000,),
+        )
+        for each in signed
+    ]
+    lives = told_of(orders)
+    desk = Desk(_everyone())
+    for number in told:
+        desk.see_all(lives[number])
+    assert desk.book.leader[PositionSide.NET] == Decimal(position)
 
 
 @given(st.lists(net_orders, max_size=6), st.data())

@@ -5,6 +5,7 @@
 without it, from DynamoDB or with a careful local guess.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol, Self
@@ -36,7 +37,22 @@ class Feed(Protocol):
     async def __anext__(self) -> Published: ...
 
 
-Values = MutableMapping[str, bytes]
+class Values(MutableMapping[str, bytes]):
+    """The values as the twin of a script sees them. Setting one that is there leaves its time to live."""
+
+    @property
+    @abstractmethod
+    def now_us(self) -> int:
+        """The cache's own clock in microseconds, which is what ``TIME`` says. It has an origin of its own:
+        only differences mean something elsewhere."""
+        ...
+
+    @abstractmethod
+    def keep(self, key: str, value: bytes, *, ttl_ms: int) -> None:
+        """Sets a value that lives for `ttl_ms` milliseconds, at least 1, as ``SET key value PX`` does."""
+        ...
+
+
 Reply = int | bytes | None
 
 
@@ -44,8 +60,9 @@ class Script(msgspec.Struct, frozen=True):
     """An atomic operation, written for the server and for the twin; the contract suite compares them.
 
     Attributes:
-        lua: what the server runs, with KEYS and ARGV. It sets no times to live, and answers an integer,
-            a text or nil.
+        lua: what the server runs, with KEYS and ARGV. It sets values with a time to live (``PX``) or over
+            one that is there (``KEEPTTL``), so that nothing stays for ever; its time is ``TIME``; and it
+            answers an integer, a text or nil.
         twin: the same in Python, given the values, the keys and the arguments.
     """
 

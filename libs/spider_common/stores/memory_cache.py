@@ -1,13 +1,13 @@
 """`MemoryCache`: the twin of `redis_cache.RedisCache`, for the simulation and for tests."""
 
 import math
-from collections.abc import AsyncIterator, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Self
 
 import trio
 
-from spider_common.stores.cache import CacheUnavailable, Feed, Published, Reply, Script
+from spider_common.stores.cache import CacheUnavailable, Feed, Published, Reply, Script, Values
 
 _BACKLOG: Final = 1024  # a reader further behind loses its feed, as it does at a server
 
@@ -32,7 +32,7 @@ class MemoryCache:
         if ttl_ms < 1:
             raise ValueError(f"ttl_ms {ttl_ms} of {key!r} must be at least 1")
         await self._enter()
-        self._values.keep(key, value, trio.current_time() + ttl_ms / 1000)
+        self._values.keep(key, value, ttl_ms=ttl_ms)
 
     async def delete(self, *keys: str) -> None:
         await self._enter()
@@ -97,14 +97,18 @@ class _MemoryFeed:
         return message
 
 
-class _Expiring(MutableMapping[str, bytes]):
+class _Expiring(Values):
     """Values with the moment (Trio's clock) each is gone. What a script sets over a value keeps its time."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[bytes, float]] = {}
 
-    def keep(self, key: str, value: bytes, until: float) -> None:
-        self._kept[key] = (value, until)
+    @property
+    def now_us(self) -> int:
+        return round(trio.current_time() * 1e6)
+
+    def keep(self, key: str, value: bytes, *, ttl_ms: int) -> None:
+        self._kept[key] = (value, trio.current_time() + ttl_ms / 1000)
 
     def __getitem__(self, key: str) -> bytes:
         value, until = self._kept[key]
@@ -121,7 +125,7 @@ class _Expiring(MutableMapping[str, bytes]):
         del self._kept[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter([key for key in self._kept if key in self])
+        return iter([key for key in list(self._kept) if key in self])
 
     def __len__(self) -> int:
         return len(list(iter(self)))

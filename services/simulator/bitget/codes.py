@@ -30,13 +30,14 @@ _MESSAGES: Final = {
     "40920": "Currently holding positions or orders, the position mode cannot be adjusted",
     "429": "Too Many Requests",
     "45110": "less than the minimum amount 5 USDT",
+    "45113": "Maximum order value limit triggered",
 }
 _REFUSALS: Final = {
     "instrument": "40034",
     "parameter": "40017",
     "position_side": "40774",
     "below_minimum": "45110",
-    "above_maximum": "40017",
+    "above_maximum": "45113",
     "not_a_lot": "40017",
     "duplicate_client_order_id": "40786",
     "insufficient_margin": "40762",

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import msgspec
 
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
@@ -34,7 +35,6 @@ from spider_common.venues.bingx.rest import (
 )
 from spider_common.venues.bingx.session import BingxSession
 from spider_common.venues.bingx.sweep import Sweep
-from spider_common.venues.budget import Budgets
 from spider_common.venues.outcomes import (
     Accepted,
     Found,
@@ -130,7 +130,8 @@ class BingxClient:
         return bucket("place", account, self._rest.limits.place)
 
     async def ready_to_place(self, order: OrderRequest) -> None:
-        await self._rest.turn(self._place_bucket(order.account.account))
+        account = order.account.account
+        await self._rest.turn(self._place_bucket(account), client=account, reducing=order.reduce_only)
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         if why := orders.refused_trigger(order.trigger):

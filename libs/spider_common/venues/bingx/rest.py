@@ -1,20 +1,21 @@
 """BingX's REST wire: signed requests with an expiry, under the rate limits, and what their answers say."""
 
 import contextlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
 import msgspec
 import trio
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import ADDRESS, Limit, Name
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
-from spider_common.domain.identifiers import AccountId, Venue
+from spider_common.domain.identifiers import AccountId
 from spider_common.sdk.ccxt import Codec, SignedRequest, VenueRequest
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bingx import codes
 from spider_common.venues.bingx.fields import Row, mapping, milliseconds, read_object, text
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.outcomes import Outcome, RateLimited, Unknown, UnreadableFrame, Unsent, VenueError
 
 ANSWER_WITHIN_S: Final = 5.0
@@ -28,9 +29,9 @@ PUBLIC: Final = ("swap", "v2", "public")
 STREAM: Final = ("user", "auth", "private")
 ACCOUNT: Final = ("account", "v1", "private")
 
-Bucket = tuple[Hashable, Limit]
-_ORDERS_IP: Final = (Venue.BINGX, "orders_ip")
-_QUERIES_IP: Final = (Venue.BINGX, "queries_ip")
+Bucket = tuple[Name, Limit]
+_ORDERS_IP: Final = (ADDRESS, "orders")
+_QUERIES_IP: Final = (ADDRESS, "queries")
 
 _SYNC_WITHIN_S: Final = 2.0  # an order's outcome does not wait longer for a clock
 _EXACT_WITHIN: Final = NS_PER_S  # an answer that took longer tells too little of the venue's clock
@@ -60,8 +61,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bucket(name: str, account: AccountId | None, limit: Limit) -> Bucket:
-    """One account's bucket of one kind of request; budgets may be shared with other venues."""
-    return (Venue.BINGX, name, account), limit
+    """One account's bucket of one kind of request; the address's where nobody is asked for."""
+    return ((ADDRESS, name) if account is None else (name, account)), limit
 
 
 class CodeError(VenueError):
@@ -121,9 +122,10 @@ class Rest:
             self._offset = offset
         return now + offset
 
-    async def turn(self, bucket: Bucket) -> None:
-        """Waits until one more request that changes something is let in."""
-        await self._budgets.acquire(bucket, (_ORDERS_IP, self.limits.orders_ip))
+    async def turn(self, bucket: Bucket, *, client: str = "", reducing: bool = False) -> None:
+        """Waits until one more request that changes something is let in, in turn as `Budgets` has it."""
+        wanted = bucket, (_ORDERS_IP, self.limits.orders_ip)
+        await self._budgets.acquire(*wanted, client=client, reducing=reducing)
 
     async def write(
         self, credentials: Credentials, request: VenueRequest, *, expires: int, bucket: Bucket
@@ -144,14 +146,14 @@ class Rest:
             answer = await self._send(self._sign(credentials, request, window))
         except _NEVER_SENT as error:
             return Unsent(_words(error))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return Unknown(_words(error))
         now = self._clock.now()
         read = _written(answer, now)
         if isinstance(read, RateLimited):
-            self._back_off(bucket, _ORDERS_IP, self.limits.orders_ip, answer, read.until)
+            await self._back_off(bucket, _ORDERS_IP, self.limits.orders_ip, answer, read.until)
         elif _expire(answer) and answer.headers.get("x-ratelimit-requests-remain") == "0":
-            self._budgets.back_off(*bucket, codes.retry_at("", _expire(answer), now))
+            await self._budgets.back_off(*bucket, codes.retry_at("", _expire(answer), now))
         if isinstance(read, Unsent):  # it came too late, or our clock is off: the venue's knows
             with contextlib.suppress(VenueError), trio.move_on_after(_SYNC_WITHIN_S):
                 await self.server_time()
@@ -187,12 +189,12 @@ class Rest:
             answer = await self._send_or_fall_back(
                 self._sign(credentials or _NOBODY, request, MOST_WINDOW_MS)
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise VenueError(f"{request.path}: {_words(error)}") from error
         now, asking = self._clock.now(), self._asking(request, account)[0]
         by_status = codes.http_outcome(answer.status_code, now, expire=_expire(answer))
         if isinstance(by_status, RateLimited):
-            self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, by_status.until)
+            await self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, by_status.until)
         if by_status is not None:
             raise VenueError(f"{request.path}: HTTP {answer.status_code}")
         if not answer.content and answer.status_code == 200:
@@ -201,7 +203,7 @@ class Rest:
         code, words = text(body, "code", request.path, default="0"), _message(body, request.path)
         if code in codes.RATE_LIMITED:
             until = codes.retry_at(words, _expire(answer), now)
-            self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, until)
+            await self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, until)
         if code != "0" or answer.status_code != 200:
             raise CodeError(request.path, code, words or f"HTTP {answer.status_code}")
         return body
@@ -231,13 +233,13 @@ class Rest:
             extensions={"deadline": ANSWER_WITHIN_S},
         )
 
-    def _back_off(
-        self, bucket: Bucket, name: Hashable, limit: Limit, answer: httpx.Response, until: int
+    async def _back_off(
+        self, bucket: Bucket, name: Name, limit: Limit, answer: httpx.Response, until: int
     ) -> None:
         """Closes the account's bucket, and the address's where the whole address is banned (418)."""
-        self._budgets.back_off(*bucket, until)
+        await self._budgets.back_off(*bucket, until)
         if answer.status_code == 418:
-            self._budgets.back_off(name, limit, until)
+            await self._budgets.back_off(name, limit, until)
 
 
 def _written(answer: httpx.Response, now: int) -> Row | Outcome:
@@ -263,5 +265,5 @@ def _expire(answer: httpx.Response) -> str:
     return str(answer.headers.get("x-ratelimit-requests-expire", ""))
 
 
-def _words(error: httpx.TransportError) -> str:
+def _words(error: httpx.RequestError) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -8,6 +8,8 @@ from typing import Final
 
 import httpx
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import Limit
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
@@ -22,7 +24,6 @@ from spider_common.venues.bitget import codes, parse, requests
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.bitget.questions import Questions
 from spider_common.venues.bitget.session import PRODUCT, BitgetSession
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.outcomes import (
     Accepted,
     Lookup,
@@ -119,7 +120,10 @@ class BitgetClient:
     # Writes
 
     async def ready_to_place(self, order: OrderRequest) -> None:
-        await self._budgets.acquire((self._orders_of(order.account), self._orders))
+        account = order.account.account
+        await self._budgets.acquire(
+            (self._orders_of(order.account), self._orders), client=account, reducing=order.reduce_only
+        )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         listed = self.known_instruments.get(Venue.BITGET, order.symbol)
@@ -131,7 +135,7 @@ class BitgetClient:
             return Refused(Reason.INSTRUMENT_CHANGED)
         outcome = await self._write(credentials, request, expires)
         if isinstance(outcome, RateLimited):
-            self._budgets.back_off(self._orders_of(order.account), self._orders, outcome.until)
+            await self._budgets.back_off(self._orders_of(order.account), self._orders, outcome.until)
         return outcome
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:

@@ -29,17 +29,26 @@ REJECTED: Final = {
     "40018": "this IP address is not on the key's list",
     "40019": "a parameter is empty",
     "40020": "a parameter is wrong",
+    "40031": "the account is closed",
     "40034": "a parameter does not exist",
     "40037": "unknown key",
+    "40085": "the account is a unified one, which another API serves",
+    "40108": "wrong order quantity",
+    "40706": "wrong order price",
     "40711": "not enough balance",
     "40712": "not enough margin",
     "40754": "not enough balance",
     "40762": "the order is larger than the balance",
     "40774": "the order is for another position mode",
     "40798": "not enough balance",
+    "40917": "the stop price is on the wrong side of the price",
     "40920": "open positions or orders keep the position mode",
+    "41103": "the price is between its steps",
+    "43011": "a parameter is wrong",
     "43012": "not enough balance",
     "45110": "below the minimum size",
+    "45113": "above the maximum order value",
+    "45122": "the stop price is on the wrong side of the price",
 }
 # The venue says that it dropped the request unseen, because of its time.
 UNSENT: Final = {
@@ -52,16 +61,20 @@ RATE_LIMITED: Final = {
 # The order may exist. A duplicate says that a pending order has our id: most likely it is this one.
 UNKNOWN: Final = {
     "40015": "the venue is out of order",
+    "40200": "the venue is being upgraded",
+    "40308": "the contract is under maintenance",
+    "40604": "the venue is busy",
     "40708": "a pending order has this client order id",
     "40725": "the service is out of order",
     "40786": "a pending order has this client order id",
     "40808": "the service is out of order",
+    "41114": "the contract is under maintenance",
     "43118": "a pending order has this client order id",
     "45001": "maintenance",
     "45034": "a pending order has this client order id",
     "50060": "a pending order has this client order id",
 }
-NOT_FOUND: Final = frozenset({"40109", "40768", "43001"})
+NOT_FOUND: Final = frozenset({"40109", "40768", "43001", "43025"})
 # Answers to a cancel, an amend or a question; as an answer to a new order they prove nothing.
 GONE: Final = {
     "22001": "no order to cancel",
@@ -69,6 +82,7 @@ GONE: Final = {
     "40768": "order not found",
     "43001": "order not found",
     "43004": "no order to cancel",
+    "43025": "conditional order not found",
 }
 
 # Login and subscription errors after which a new try cannot help until an operator acts.

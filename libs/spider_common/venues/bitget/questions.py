@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId
@@ -19,7 +21,6 @@ from spider_common.venues import rows
 from spider_common.venues.bitget import codes, parse, requests
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.bitget.session import PRODUCT
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.outcomes import Found, Lookup, NotFound, Unknown, VenueError
 from spider_common.venues.rest import Rest
 from spider_common.venues.rows import Row
@@ -200,7 +201,8 @@ class Questions:
         """
         if credentials is not None and credentials.passphrase is None:
             raise VenueError(f"{path}: Bitget keys have a passphrase; add it to the account's secret")
-        await self._budgets.acquire(((path, account), _QUERIES.get(path, _QUERY)))
+        counted_for = (ADDRESS, path) if account is None else (path, account)
+        await self._budgets.acquire((counted_for, _QUERIES.get(path, _QUERY)))
         reply = await self._rest.ask(credentials, requests.question(section, path, asked))
         code = rows.code(reply.body, "code", path)
         if code != codes.ACCEPTED:

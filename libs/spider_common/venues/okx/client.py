@@ -8,6 +8,8 @@ from typing import Final
 
 import httpx
 
+from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
@@ -26,7 +28,6 @@ from spider_common.domain.requests import (
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
 from spider_common.venues import rows
-from spider_common.venues.budget import Budgets, Limit
 from spider_common.venues.okx import codes, parse, requests
 from spider_common.venues.okx.session import OkxSession
 from spider_common.venues.outcomes import (
@@ -120,7 +121,10 @@ class OkxClient:
     async def ready_to_place(self, order: OrderRequest) -> None:
         account = order.account.account
         await self._budgets.acquire(
-            (("order", account, order.symbol), ORDERS), (("account", account), ACCOUNT)
+            (("order", account, order.symbol), ORDERS),
+            (("account", account), ACCOUNT),
+            client=account,
+            reducing=order.reduce_only,
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
@@ -134,7 +138,9 @@ class OkxClient:
         named = "ordId" if order.trigger is None else "algoId"
         outcome = await self._write(credentials, request, expires, named=named)
         if isinstance(outcome, RateLimited):
-            self._budgets.back_off(("order", order.account.account, order.symbol), ORDERS, outcome.until)
+            await self._budgets.back_off(
+                ("order", order.account.account, order.symbol), ORDERS, outcome.until
+            )
         return outcome
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
@@ -351,7 +357,8 @@ class OkxClient:
         """
         if credentials is not None and credentials.passphrase is None:
             raise VenueError(f"{path}: OKX keys have a passphrase; add it to the account's secret")
-        await self._budgets.acquire(((path, account), _LIMITS.get(path, _QUERY)))
+        counted_for = (ADDRESS, path) if account is None else (path, account)
+        await self._budgets.acquire((counted_for, _LIMITS.get(path, _QUERY)))
         reply = await self._rest.ask(credentials, requests.question(path, asked, public=credentials is None))
         code = rows.code(reply.body, "code", path)
         if code != "0":

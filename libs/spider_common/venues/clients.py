@@ -1,0 +1,47 @@
+"""The clients of all venues, as a service or the simulation holds them: each venue is named here once."""
+
+from collections.abc import Callable, Mapping
+
+import httpx
+import msgspec
+
+from spider_common.budgets.fair import Budgets
+from spider_common.clock import Clock
+from spider_common.domain.identifiers import Venue
+from spider_common.sdk.ccxt import Codec
+from spider_common.venues.bingx.client import BingxClient
+from spider_common.venues.bitget.client import BitgetClient
+from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.venue import VenueClient
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where a venue is: the origin of its REST side, and its private socket."""
+
+    rest: str
+    socket: str
+
+
+def open_clients(
+    addresses: Mapping[Venue, Address],
+    *,
+    http: httpx.AsyncClient,
+    clock: Clock,
+    budgets: Callable[[Venue], Budgets],
+) -> dict[Venue, VenueClient]:
+    """A client for each venue that has an address. `budgets`: those of one venue."""
+    makers: dict[Venue, Callable[..., VenueClient]] = {
+        Venue.OKX: OkxClient,
+        Venue.BITGET: BitgetClient,
+        Venue.BINGX: BingxClient,
+    }
+    return {
+        venue: makers[venue](
+            http=http,
+            codec=Codec(venue, clock, base_url=address.rest),
+            budgets=budgets(venue),
+            clock=clock,
+            socket_url=address.socket,
+        )
+        for venue, address in addresses.items()
+    }
