@@ -21,6 +21,7 @@ from services.simulator.actions import Action, Arm, OpenAccount, Place, SetPrice
 from services.simulator.faults import Fault
 from services.simulator.rules import NewOrder
 from services.simulator.simulator import Simulator, SimulatorConfig, serve_simulator
+from spider_common.budgets.fair import Budgets
 from spider_common.clock import NS_PER_S, Clock, TrioClock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, EventId, Venue
@@ -30,15 +31,11 @@ from spider_common.domain.products import Account
 from spider_common.domain.requests import Amendment, OrderRef, OrderRequest, PositionFact
 from spider_common.memory_network import MemoryNetwork
 from spider_common.sdk import http
-from spider_common.sdk.ccxt import Codec
 from spider_common.secret import Credentials, Secret
 from spider_common.telemetry.logs import logger
-from spider_common.venues.bingx.client import BingxClient
-from spider_common.venues.bitget.client import BitgetClient
-from spider_common.venues.budget import Budgets
-from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.clients import Address, open_clients
 from spider_common.venues.outcomes import Lookup, Outcome
-from spider_common.venues.venue import Told, VenueClient
+from spider_common.venues.venue import Told
 
 ORIGIN = 1_700_000_000 * NS_PER_S
 HOST = "venue.test"
@@ -47,18 +44,17 @@ IDS = tuple(ClientOrderId(f"{number:032x}") for number in range(1, 400))
 
 
 class Dialect(NamedTuple):
-    """What the cards need to know of a venue: how its client is made, and the swap that is traded."""
+    """What the cards need to know of a venue: its private socket's path, and the swap that is traded."""
 
     venue: Venue
-    client: Callable[..., VenueClient]
     socket_path: str
     symbol: str
 
 
 DIALECTS = (
-    Dialect(Venue.OKX, OkxClient, "/ws/v5/private", "BTC-USDT-SWAP"),
-    Dialect(Venue.BITGET, BitgetClient, "/v2/ws/private", "BTCUSDT"),
-    Dialect(Venue.BINGX, BingxClient, "/swap-market", "BTC-USDT"),
+    Dialect(Venue.OKX, "/ws/v5/private", "BTC-USDT-SWAP"),
+    Dialect(Venue.BITGET, "/v2/ws/private", "BTCUSDT"),
+    Dialect(Venue.BINGX, "/swap-market", "BTC-USDT"),
 )
 
 
@@ -214,13 +210,13 @@ class Bench:
         self.dialect, self.simulator, self.network, self.clock = dialect, simulator, network, clock
         self.venue: simulated.Venue = getattr(simulator, dialect.venue)
         addresses = simulator.addresses
-        self.client = dialect.client(
-            http=rest,
-            codec=Codec(dialect.venue, clock, base_url=f"http://{HOST}:{addresses.rest_port}"),
-            budgets=Budgets(clock),
-            clock=clock,
-            socket_url=f"ws://{HOST}:{addresses.socket_port}{dialect.socket_path}",
+        address = Address(
+            f"http://{HOST}:{addresses.rest_port}",
+            f"ws://{HOST}:{addresses.socket_port}{dialect.socket_path}",
         )
+        venue = dialect.venue
+        made = open_clients({venue: address}, http=rest, clock=clock, budgets=lambda _: Budgets(clock))
+        self.client = made[venue]
         self.net = Account(account=AccountId("alice"), venue=dialect.venue)
         self.hedged = Account(account=AccountId("hedger"), venue=dialect.venue, hedge_mode=True)
         for account in (self.net, self.hedged):

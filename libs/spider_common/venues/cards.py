@@ -74,7 +74,7 @@ _GROUPS: Final = {
         "expiry_by_the_venues_clock": "The venue's clock ahead or behind: in time is taken, late is not.",
         "nobody_listens": "A refused connection is unsent: there is surely no order.",
         "same_id_twice": "A pending order's id sent again proves nothing: unknown, and one order is there.",
-        "cancel_reply_lost": "A cancel whose answer is lost is not accepted; the order is found as cancelled.",
+        "cancel_reply_lost": "A cancel whose answer is lost is not accepted; the order is found cancelled.",
         "amend_reply_lost": "An amendment whose answer is lost is unknown, and it is found as made.",
         "deaf_is_not_absent": "A venue that does not answer is unknown to a question, never 'not found'.",
         "found_in_history": "An order that ended a while ago is found by our id.",

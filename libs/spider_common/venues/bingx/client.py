@@ -17,6 +17,7 @@ from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.orders import OrderFact, OrderStatus
 from spider_common.domain.products import Account
 from spider_common.domain.quantities import ZERO
+from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
@@ -41,6 +42,7 @@ from spider_common.venues.outcomes import (
     Lookup,
     NotFound,
     Outcome,
+    Refused,
     Rejected,
     Unknown,
     UnreadableFrame,
