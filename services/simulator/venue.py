@@ -1,7 +1,7 @@
 """One simulated venue, whatever dialect it speaks: engine, faults, and the sockets that listen."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from services.simulator.accounts import Account
@@ -41,10 +41,15 @@ class Venue:
         self._published = 0
         self._hidden_until: dict[str, int] = {}  # order id -> Unix ns
         self._silent_until: dict[str, int] = {}  # account -> Unix ns
+        self._consequences: list[Callable[[], None]] = []
 
     def account_of_key(self, key: str) -> Account | None:
         """The account that an API key belongs to."""
         return next((a for a in self.exchange.accounts.values() if a.credentials.key == key), None)
+
+    def on_change(self, follow: Callable[[], None]) -> None:
+        """Lets a dialect act after each change, before what happened is delivered."""
+        self._consequences.append(follow)
 
     @contextlib.contextmanager
     def attached(self, account: Account, session: Session) -> Iterator[None]:
@@ -61,6 +66,8 @@ class Venue:
 
     def publish(self) -> None:
         """Delivers what the ledger gained since the last call, as the armed faults let it."""
+        for follow in self._consequences:
+            follow()
         entries = self.exchange.ledger.since(self._published)
         self._published += len(entries)
         for entry in entries:

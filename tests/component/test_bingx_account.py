@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from services.simulator.actions import AnnounceClose, DropSockets, Silence, apply
+from services.simulator.faults import Fault
 from services.simulator.ledger import Executed
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.requests import (
@@ -177,3 +178,29 @@ async def test_keeping_an_unknown_key_alive_says_so(autojump_clock, open_desk):
     async with open_desk() as desk:
         with pytest.raises(VenueError, match="109400"):
             await desk.client.keep_alive(KEYS, "ws://simulator/swap-market?listenKey=nobody")
+
+
+@pytest.mark.parametrize("fault", ["drop_push", "duplicate_push"])
+async def test_lost_and_repeated_pushes_change_nothing_in_the_end(autojump_clock, open_desk, listen, fault):
+    """What the stream and one sweep tell together is what a whole stream tells: the same last facts."""
+
+    def last(facts):
+        newest = {}
+        for fact in facts:
+            known = newest.get(fact.venue_order_id)
+            if known is None or fact.age_key >= known.age_key:
+                newest[fact.venue_order_id] = fact
+        return {order: fact.event_id for order, fact in newest.items()}
+
+    async with open_desk() as desk:
+        heard = await listen(desk)
+        for each in range(4):
+            desk.venue.faults.arm(Fault(kind=fault, nth=each + 1))
+        await desk.place("a1")
+        await desk.place("a2", **RESTS)
+        await desk.cancel("a2")
+        await trio.sleep(1)
+        swept = await desk.sweep()
+        assert last([*heard.facts(), *swept.facts]) == last(swept.facts)
+        assert len(last(swept.facts)) == 2
+        assert len({fact.event_id for fact in heard.facts()}) == (0 if fault == "drop_push" else 4)

@@ -4,6 +4,7 @@ import random
 from decimal import Decimal
 from functools import partial
 
+import msgspec
 import pytest
 import trio
 
@@ -27,7 +28,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from tests.component.bingx_desk import HEDGED, KEYS, NS, RESTS, SWAP
+from tests.component.bingx_desk import HEDGED, KEYS, NS, RESTS, SWAP, ref
 
 
 async def test_instruments_are_those_of_the_venue(autojump_clock, open_desk):
@@ -276,3 +277,51 @@ async def test_the_default_limits_keep_within_the_venues(autojump_clock, open_de
     async with open_desk(limits=Limits()) as desk:
         outcomes = [await desk.place(f"a{each}") for each in range(20)]
         assert [type(outcome) for outcome in outcomes] == [Accepted] * 20
+
+
+async def test_a_stop_loss_waits_and_fires(autojump_clock, open_desk):
+    """It rests without an id of ours, is found by the venue's, makes an order that executes, and is done."""
+    async with open_desk() as desk:
+        stop = Trigger(kind=TriggerKind.STOP_LOSS, price=Decimal(59000))
+        closing = {"side": Side.SELL, "reduce_only": True, "trigger": stop}
+        assert (await desk.place("s1", **closing)).code == "101205"  # nothing is held yet
+        await desk.place("a1")
+        placed = await desk.place("s2", **closing)
+        assert (await desk.place("s3", **closing)).code == "101205"  # the venue's bound against doubles
+        told = {fact.venue_order_id: fact for fact in (await desk.sweep()).facts}
+        assert told[placed.venue_order_id].status is OrderStatus.LIVE
+        apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(59000)))
+        told = await desk.sweep()
+        fired = next(fact for fact in told.facts if fact.venue_order_id == placed.venue_order_id)
+        assert (fired.status, fired.cum_filled) == (OrderStatus.FILLED, 0)
+        assert sum(each.signed for each in told.executions) == 0
+        assert told.positions == ()
+
+
+async def test_a_take_profit_can_be_taken_back(autojump_clock, open_desk):
+    """By the venue's id."""
+    async with open_desk() as desk:
+        await desk.place("a1")
+        profit = Trigger(kind=TriggerKind.TAKE_PROFIT, price=Decimal(61000))
+        placed = await desk.place(
+            "p1", side=Side.SELL, reduce_only=True, trigger=profit, price=Decimal(60900)
+        )
+        known = msgspec.structs.replace(ref("p1"), venue_order_id=placed.venue_order_id)
+        assert (await desk.client.find(KEYS, known)).fact.price == Decimal(60900)
+        assert isinstance(await desk.client.cancel(KEYS, known, expires=desk.expires()), Accepted)
+        apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(61000)))
+        assert len(desk.entries(Executed)) == 1
+
+
+async def test_a_banned_address_waits(autojump_clock, open_desk, open_bingx):
+    """418 shuts orders and questions of every account on this address, for as long as the venue says."""
+    async with open_desk() as desk:
+        other = open_bingx("other")
+        while (await other.raw("GET", "swap/v2/server/time"))[0] != 418:
+            pass
+        outcome = await desk.place()
+        assert (type(outcome), outcome.until - desk.clock.now()) == (RateLimited, 300 * NS)
+        assert isinstance(await desk.find(), Unknown)
+        begun = desk.clock.now()
+        assert isinstance(await desk.place("a2"), Accepted)
+        assert desk.clock.now() - begun >= 299 * NS

@@ -11,6 +11,7 @@ import msgspec
 
 from services.simulator.accounts import Account
 from services.simulator.bingx.codes import BingxError
+from services.simulator.bingx.conditionals import Conditionals
 from services.simulator.bingx.streams import ListenKeys
 from services.simulator.ledger import Order
 from services.simulator.request import Request
@@ -27,9 +28,12 @@ _AHEAD: Final = 1_000  # ms that a timestamp may be ahead of the venue's clock
 class Call:
     """A request with its account and the venue's time (Unix ns). `accepted` gathers the orders it touched."""
 
-    def __init__(self, venue: Venue, keys: ListenKeys, request: Request, now: int) -> None:
+    def __init__(
+        self, venue: Venue, keys: ListenKeys, conditionals: Conditionals, request: Request, now: int
+    ) -> None:
         self.venue = venue
         self.keys = keys
+        self.conditionals = conditionals
         self.exchange = venue.exchange
         self.request = request
         self.now = now

@@ -8,6 +8,7 @@ import trio
 from services.simulator.bingx import account, trading
 from services.simulator.bingx.call import Call, Endpoint
 from services.simulator.bingx.codes import BingxError
+from services.simulator.bingx.conditionals import Conditionals
 from services.simulator.bingx.streams import ListenKeys
 from services.simulator.okx.limits import RateLimits
 from services.simulator.request import Request, Response
@@ -31,6 +32,7 @@ class BingxRest:
     def __init__(self, venue: Venue, keys: ListenKeys) -> None:
         self._venue = venue
         self._keys = keys
+        self._conditionals = Conditionals(venue)
         self._limits = RateLimits(NS_PER_S)
         self._address = RateLimits(_IP_WINDOW)
         self._banned_until = 0
@@ -44,7 +46,7 @@ class BingxRest:
         endpoint = _ENDPOINTS.get((request.method, name))
         if endpoint is None:
             return _refusal(BingxError("100400"))
-        call = Call(self._venue, self._keys, request, now)
+        call = Call(self._venue, self._keys, self._conditionals, request, now)
         try:
             if endpoint.private:
                 call.authenticate()

@@ -6,6 +6,7 @@ from typing import Final
 
 from services.simulator.accounts import ZERO, Account, Position, margin_used
 from services.simulator.bingx.call import Fields
+from services.simulator.bingx.conditionals import Conditional
 from services.simulator.engine import Exchange
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Canceled, Entry, Executed, Leg, Order, Rejected
@@ -76,8 +77,11 @@ def placed(order: Order) -> Fields:
     }
 
 
-def queried(order: Order, account: Account) -> Fields:
-    """An order as trade/order, openOrders and allOrders state it."""
+def queried(order: Order, account: Account, maker: str = "0") -> Fields:
+    """An order as trade/order, openOrders and allOrders state it.
+
+    `maker` is the conditional that made it.
+    """
     return {
         "symbol": order.symbol,
         "orderId": int(order.order_id),
@@ -109,7 +113,34 @@ def queried(order: Order, account: Account) -> Fields:
         "onlyOnePosition": False,
         "reduceOnly": order.reduce_only and order.leg == "net",
         "stopGuaranteed": "",
-        "triggerOrderId": 0,
+        "triggerOrderId": int(maker),
+    }
+
+
+def conditional(order: Conditional) -> Fields:
+    """A conditional order as placing it, trade/order, openOrders and allOrders state it."""
+    new = order.new
+    return {
+        "symbol": new.symbol,
+        "orderId": int(order.order_id),
+        "side": new.side.upper(),
+        "positionSide": _SIDE_OF[new.leg],
+        "type": order.kind,
+        "origQty": number(new.size),
+        "quantity": number(new.size),
+        "price": number(new.price or ZERO),
+        "executedQty": "0",
+        "avgPrice": "0",
+        "cumQuote": "0",
+        "stopPrice": number(order.stop_price),
+        "profit": "",
+        "commission": "",
+        "status": order.status,
+        "time": milliseconds(order.ts_created),
+        "updateTime": milliseconds(order.ts_updated),
+        "clientOrderId": "",
+        "workingType": "CONTRACT_PRICE",
+        "reduceOnly": new.reduce_only and new.leg == "net",
     }
 
 

@@ -7,9 +7,10 @@ from typing import Final
 from services.simulator.bingx import shapes
 from services.simulator.bingx.call import Call, Endpoint, Fields
 from services.simulator.bingx.codes import BingxError, of_refusal
+from services.simulator.bingx.conditionals import KINDS
 from services.simulator.ledger import Executed, Kind, Order, Side
 from services.simulator.rules import NewOrder, RefusedError
-from spider_common.clock import NS_PER_S
+from spider_common.clock import NS_PER_MS, NS_PER_S
 
 _DAY: Final = 24 * 3600 * NS_PER_S
 _KEEP: Final = 7 * _DAY  # finished orders and fills leave history after this
@@ -35,8 +36,9 @@ def _new_order(call: Call) -> NewOrder:
     symbol, kind, side = call.needed("symbol"), call.needed("type"), call.needed("side")
     if symbol not in call.exchange.markets:
         raise BingxError("109425", symbol)
-    if kind not in ("LIMIT", "MARKET"):
+    if kind not in ("LIMIT", "MARKET", *KINDS):
         raise BingxError("101400", f"type {kind} is not simulated")
+    market = KINDS.get(kind, kind == "MARKET")
     if side not in ("BUY", "SELL"):
         raise BingxError("109400", "side")
     leg = shapes.SIDES.get(call.params.get("positionSide", "LONG"))
@@ -52,12 +54,13 @@ def _new_order(call: Call) -> NewOrder:
     return NewOrder(
         symbol=symbol,
         side=direction,
-        kind="market" if kind == "MARKET" else _KINDS[force],
+        kind="market" if market else _KINDS[force],
         size=call.decimal("quantity"),
-        price=None if kind == "MARKET" else call.decimal("price"),
+        price=None if market else call.decimal("price"),
         leg=leg,
         reduce_only=reduce_only == "true",
-        client_order_id=_client_order_id(call),
+        # the venue keeps an id of limit and market orders only
+        client_order_id="" if kind in KINDS else _client_order_id(call),
     )
 
 
@@ -86,7 +89,11 @@ def _enter(call: Call, new: NewOrder) -> Order:
 
 
 def _place(call: Call) -> Fields:
-    return {"order": shapes.placed(_enter(call, _new_order(call)))}
+    new, kind = _new_order(call), call.needed("type")
+    if kind not in KINDS:
+        return {"order": shapes.placed(_enter(call, new))}
+    waiting = call.conditionals.place(call.account, new, kind, call.decimal("stopPrice"), call.now)
+    return {"order": shapes.conditional(waiting)}
 
 
 def _named(call: Call, order_id: str = "orderId", client: str = "clientOrderId") -> tuple[str, str]:
@@ -115,7 +122,11 @@ def _take_back(call: Call, order_id: str, client: str) -> Order:
 
 
 def _cancel(call: Call) -> Fields:
-    return {"order": shapes.queried(_take_back(call, *_named(call)), call.account)}
+    order_id, client = _named(call)
+    waiting = call.conditionals.cancel(call.account, order_id, call.now)
+    if waiting is not None:
+        return {"order": shapes.conditional(waiting)}
+    return {"order": shapes.queried(_take_back(call, order_id, client), call.account)}
 
 
 def _amend(call: Call) -> Fields:
@@ -194,24 +205,38 @@ def _kept(order: Order, now: int) -> bool:
 
 
 def _order(call: Call) -> Fields:
-    symbol = call.needed("symbol")
-    order = call.exchange.find(call.account, *_named(call))
+    symbol, named = call.needed("symbol"), _named(call)
+    waiting = call.conditionals.find(call.account, named[0])
+    if waiting is not None and waiting.new.symbol == symbol:
+        return {"order": shapes.conditional(waiting)}
+    order = call.exchange.find(call.account, *named)
     if order is None or order.symbol != symbol or not call.venue.visible(order) or not _kept(order, call.now):
         raise BingxError("80016")
-    return {"order": shapes.queried(order, call.account)}
+    return {"order": shapes.queried(order, call.account, call.conditionals.maker(order))}
 
 
 def _rows(call: Call, orders: Iterable[Order]) -> list[Fields]:
     symbol = call.params.get("symbol", "")
     return [
-        shapes.queried(order, call.account)
+        shapes.queried(order, call.account, call.conditionals.maker(order))
         for order in orders
         if symbol in ("", order.symbol) and call.venue.visible(order)
     ]
 
 
+def _waiting_rows(call: Call, *, waiting: bool) -> list[Fields]:
+    """The conditionals that wait, or those that are done."""
+    symbol = call.params.get("symbol", "")
+    return [
+        shapes.conditional(order)
+        for order in call.conditionals.of(call.account)
+        if symbol in ("", order.new.symbol) and (order.status == "NEW") is waiting
+    ]
+
+
 def _open_orders(call: Call) -> Fields:
-    return {"orders": _rows(call, call.exchange.open_orders(call.account))}
+    rows = _rows(call, call.exchange.open_orders(call.account))
+    return {"orders": rows + _waiting_rows(call, waiting=True)}
 
 
 def _all_orders(call: Call) -> Fields:
@@ -222,7 +247,11 @@ def _all_orders(call: Call) -> Fields:
         for order in call.exchange.orders(call.account)
         if not order.open and _kept(order, call.now) and begin <= order.ts_created <= end
     )
-    return {"orders": _rows(call, listed)[: call.whole("limit", 500, _MOST_ORDERS)]}
+    done = (
+        row for row in _waiting_rows(call, waiting=False) if begin <= int(str(row["time"])) * NS_PER_MS <= end
+    )
+    found = sorted([*_rows(call, listed), *done], key=lambda row: int(str(row["time"])), reverse=True)
+    return {"orders": found[: call.whole("limit", 500, _MOST_ORDERS)]}
 
 
 def _executions(call: Call) -> list[Executed]:

@@ -1,0 +1,141 @@
+"""Orders that wait for a price: stop losses, take profits and entries. Pure.
+
+A conditional that fires is FILLED with nothing executed, and makes a market or limit order of its own,
+which names it (`triggerOrderId`). Nothing is pushed of the conditional itself: the documentation warns that
+such pushes may be missing, and here they are.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final, Literal
+
+from services.simulator.accounts import Account
+from services.simulator.bingx.codes import BingxError
+from services.simulator.ledger import Order
+from services.simulator.rules import NewOrder, RefusedError, check_numbers
+from services.simulator.venue import Venue
+
+Status = Literal["NEW", "FILLED", "CANCELLED", "FAILED"]
+
+KINDS: Final = {  # type -> whether it is a market order when it fires
+    "STOP_MARKET": True,
+    "STOP": False,
+    "TAKE_PROFIT_MARKET": True,
+    "TAKE_PROFIT": False,
+    "TRIGGER_MARKET": True,
+    "TRIGGER_LIMIT": False,
+}
+_APART: Final = 1_000_000_000_000_000  # from the engine's order ids, which count from the time of opening
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Conditional:
+    """One waiting order. `rising`: it fires at or above its price; otherwise at or below."""
+
+    order_id: str
+    account: Account
+    new: NewOrder
+    kind: str
+    stop_price: Decimal
+    rising: bool
+    ts_created: int
+    ts_updated: int
+    status: Status = "NEW"
+
+    def reached(self, price: Decimal) -> bool:
+        return price >= self.stop_price if self.rising else price <= self.stop_price
+
+
+class Conditionals:
+    """What waits at one venue."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._next = venue.clock.now() + _APART
+        self._orders: dict[str, Conditional] = {}
+        self._made: dict[str, str] = {}  # id of the order that a conditional made -> the conditional's
+        venue.on_change(self.fire)
+
+    def place(self, account: Account, new: NewOrder, kind: str, stop_price: Decimal, now: int) -> Conditional:
+        """Keeps an order until its price comes.
+
+        Raises:
+            BingxError: a number is wrong, or stop losses or take profits would be for more than is held.
+        """
+        market = self._venue.exchange.market(new.symbol)
+        try:
+            check_numbers(market.instrument, new.size, new.price)
+        except RefusedError as refused:
+            raise BingxError("101400", refused.parameter) from None
+        if stop_price <= 0 or stop_price % market.instrument.tick:
+            raise BingxError("109400", "stopPrice")
+        if kind.startswith("TRIGGER"):
+            rising = stop_price > market.price
+        else:
+            rising = kind.startswith("STOP") == (new.side == "buy")
+            self._check_size(account, new, kind)
+        order = Conditional(
+            order_id=str(self._next),
+            account=account,
+            new=new,
+            kind=kind,
+            stop_price=stop_price,
+            rising=rising,
+            ts_created=now,
+            ts_updated=now,
+        )
+        self._next += 1
+        self._orders[order.order_id] = order
+        return order
+
+    def _check_size(self, account: Account, new: NewOrder, kind: str) -> None:
+        """All that waits on one side of the price may not be more than the position."""
+        held = account.position(new.symbol, new.leg)
+        waiting = sum(
+            other.new.size
+            for other in self.of(account)
+            if other.status == "NEW"
+            and (other.new.symbol, other.new.leg) == (new.symbol, new.leg)
+            and other.kind.startswith(kind[:4])
+        )
+        if held.reduction(new.signed) < new.size or waiting + new.size > abs(held.size):
+            raise BingxError("101205")
+
+    def of(self, account: Account) -> Iterator[Conditional]:
+        """An account's, the newest first."""
+        return (order for order in reversed(self._orders.values()) if order.account is account)
+
+    def find(self, account: Account, order_id: str) -> Conditional | None:
+        return next((order for order in self.of(account) if order.order_id == order_id), None)
+
+    def cancel(self, account: Account, order_id: str, now: int) -> Conditional | None:
+        """Takes a waiting one back; None where there is none of that id."""
+        order = self.find(account, order_id)
+        if order is None or order.status != "NEW":
+            return None
+        self._orders[order_id] = dataclasses.replace(order, status="CANCELLED", ts_updated=now)
+        return self._orders[order_id]
+
+    def maker(self, order: Order) -> str:
+        """The conditional that made an order; "0" where none did."""
+        return self._made.get(order.order_id, "0")
+
+    def fire(self) -> None:
+        """Enters what the price has reached, oldest first."""
+        exchange, now = self._venue.exchange, self._venue.clock.now()
+        for order in tuple(self._orders.values()):
+            known = exchange.accounts.get(order.account.name) is order.account  # not since a reset
+            if (
+                order.status != "NEW"
+                or not known
+                or not order.reached(exchange.market(order.new.symbol).price)
+            ):
+                continue
+            status: Status = "FILLED"
+            try:
+                made = exchange.place(order.account, order.new, now)
+                self._made[made.order_id] = order.order_id
+            except RefusedError:
+                status = "FAILED"
+            self._orders[order.order_id] = dataclasses.replace(order, status=status, ts_updated=now)
