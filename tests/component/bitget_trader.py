@@ -28,7 +28,7 @@ def signature(secret, text):
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()).decode()
 
 
-class Trader:
+class BitgetTrader:
     """Speaks to the simulator as one account."""
 
     def __init__(self, simulator, network, clock, name="alice", *, mode="net", cash="1000000"):

@@ -21,6 +21,8 @@ from spider_common.sdk.ccxt import Codec
 from spider_common.venues.bingx.client import BingxClient
 from tests.component.bingx_desk import FAST, KEYS, Desk, Heard, Shifted
 from tests.component.bingx_trader import BingxTrader
+from tests.component.bitget_bench import Bench
+from tests.component.bitget_trader import BitgetTrader
 from tests.component.okx_trader import Trader
 
 ORIGIN = 1_700_000_000_000_000_000
@@ -106,3 +108,28 @@ def listen(nursery):
         return heard
 
     return start
+
+
+@pytest.fixture
+def open_bitget(simulator, network, venue_clock):
+    return partial(BitgetTrader, simulator, network, venue_clock)
+
+
+@pytest.fixture
+async def make_bench(nursery, network, venue_clock):
+    """Makes a Bitget client beside a simulator of its own, by settings of both."""
+
+    async def make(*, clock=venue_clock, config=None, **settings):
+        rng = random.Random(7)
+        config = config or SimulatorConfig()
+        serve = partial(serve_simulator, config, network=network, clock=venue_clock, rng=rng)
+        bench = Bench(await nursery.start(serve), network, venue_clock, clock, **settings)
+        await bench.client.instruments()
+        return bench
+
+    return make
+
+
+@pytest.fixture
+async def bench(make_bench):
+    return await make_bench()

@@ -56,7 +56,7 @@ class Plans:
 
     def __init__(self, venue: Venue) -> None:
         self._next = venue.clock.now()
-        self._rows: dict[str, list[Fields]] = {}
+        self._rows: dict[str, tuple[Account, list[Fields]]] = {}
 
     def endpoints(self) -> dict[tuple[str, str], Endpoint]:
         return {
@@ -147,7 +147,11 @@ class Plans:
         return {"entrustedList": rows or None, "endId": rows[-1]["orderId"] if rows else None}
 
     def _of(self, account: Account) -> list[Fields]:
-        return self._rows.setdefault(account.name, [])
+        owner, rows = self._rows.get(account.name, (None, []))
+        if owner is not account:  # new, or new since the venue was reset
+            rows = []
+            self._rows[account.name] = account, rows
+        return rows
 
 
 def _works_on(body: _PlanBody) -> Fields:

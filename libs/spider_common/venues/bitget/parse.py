@@ -195,7 +195,7 @@ def fill(
     side = one_of(row, "side", place, _SIDE)
     if closing is ClosingSide.POSITION and _is_hedged(row, place) and _closes(row, place):
         side = _opposite(side)
-    fees = children(row, "feeDetail", place)
+    fees = children(row, "feeDetail", place, null=True)
     paid = fees[0] if fees else {}
     return Execution(
         venue=Venue.BITGET,
