@@ -140,9 +140,7 @@ def show_journal(
 
 @app.command("venues")
 def show_venues(
-    cards: Annotated[
-        bool, typer.Option("--cards", help="The acceptance cards that hold at each.")
-    ] = False,
+    cards: Annotated[bool, typer.Option("--cards", help="The acceptance cards that hold at each.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="All tables, as in docs/venues.md.")] = False,
     as_json: AsJson = False,
 ) -> None:

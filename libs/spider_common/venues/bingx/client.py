@@ -133,7 +133,7 @@ class BingxClient:
 
     async def ready_to_place(self, order: OrderRequest) -> None:
         account = order.account.account
-        await self._rest.turn(self._place_bucket(account), client=account, reducing=order.reduce_only)
+        await self._rest.turn(self._place_bucket(account), client=account, reducing=order.reduces)
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         if why := orders.refused_trigger(order.trigger):

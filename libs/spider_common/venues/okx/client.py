@@ -125,7 +125,7 @@ class OkxClient:
             _turn(order),
             (("account", account), ACCOUNT),
             client=account,
-            reducing=order.reduce_only,
+            reducing=order.reduces,
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
