@@ -16,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from services.local.judge import LISTED, findings
-from services.local.latency import Latency, latencies, percentile
+from services.local.latency import Copy, Latency, copies, percentile
 from services.local.recorded import recorded_session
 from services.local.seed import ONE_VENUE, THREE_VENUES, Team, seed_teams
 from services.local.stack import Stack, open_stack
@@ -25,18 +25,17 @@ from services.simulator.checker import Finding, totals
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Executed
 from services.simulator.scenario import Step, leader_session, play
-from spider_common.domain.identifiers import ClientId, Venue
-from spider_common.domain.journal import JournalRow
+from spider_common.domain.identifiers import Venue
 from spider_common.domain.quantities import canonical
 
-SPEED: Final = 2.0
+SPEED: Final = 2.5
 _SETTLE_WITHIN_S: Final = 60.0
 _QUIET_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.25
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """demo.json: counts from the venues' ledgers, times from the journal.
+    """demo.json: counts from the venues' ledgers, times from the order service's log.
 
     A flip of the leader is copied by two orders (`copies_split` of them), a missed push is made up
     together with the next (`copies_coalesced`): expected = placed - split + coalesced, when all is well.
@@ -67,14 +66,14 @@ async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> in
             judged = await settled(stack, THREE_VENUES)
             progress.update(waiting, total=1, completed=1)
         ledgers = await stack.ledgers()
-        rows = await journal_rows(stack, THREE_VENUES)
     leaders = {team.leader for team in THREE_VENUES}
     leader_events = sum(
         isinstance(entry, Executed) and entry.order.account in leaders
         for entries in ledgers.values()
         for entry in entries
     )
-    counts, times = totals(judged), latencies(rows)
+    told = copies(logs / "oms.log")
+    counts, times = totals(judged), [each.latency_ms for each in told if each.latency_ms is not None]
     summary = Report(
         leader_events=leader_events,
         copies_expected=counts["expected"],
@@ -87,7 +86,7 @@ async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> in
         latency_ms=_summary(times),
     )
     report.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")  # noqa: ASYNC240 once, at the end
-    console.print(_copies_table(judged, rows), _latency_table(summary.latency_ms, len(times)))
+    console.print(_copies_table(judged, told), _latency_table(summary.latency_ms, len(times)))
     console.print(
         f"[bold]{leader_events} leader fills, {counts['expected']} copies expected, "
         f"lost {counts['lost']}, duplicated {counts['duplicated']}[/bold]; {report}"
@@ -102,9 +101,9 @@ def script(rng: random.Random, team: Team) -> tuple[Step, ...]:
 
 
 def swaps(venue: Venue) -> list[Instrument]:
-    """What a leader trades at a venue: all that OKX lists, two coins at the others."""
+    """What a leader trades at a venue: all that OKX lists, one coin at the others."""
     listed = [each for each in LISTED[venue] if each.kind == "swap"]
-    return listed if venue is Venue.OKX else [each for each in listed if each.base in {"BTC", "DOGE"}]
+    return listed if venue is Venue.OKX else [each for each in listed if each.base == "BTC"]
 
 
 async def lead(stack: Stack, team: Team, steps: Sequence[Step], progress: Progress) -> None:
@@ -139,17 +138,6 @@ async def settled(
     return judged
 
 
-async def journal_rows(stack: Stack, teams: Sequence[Team]) -> list[JournalRow]:
-    """The journal of every event that planned an order for a follower."""
-    events = {
-        record.event
-        for team in teams
-        for follower in team.followers
-        for record in await stack.trading.client_orders(ClientId(follower.client))
-    }
-    return [row for event in sorted(events) for row in await stack.trading.event_journal(event)]
-
-
 def _summary(times: Sequence[Latency]) -> dict[str, dict[str, float]]:
     stages = {
         "total": [each.total for each in times],
@@ -163,12 +151,11 @@ def _summary(times: Sequence[Latency]) -> dict[str, dict[str, float]]:
     }
 
 
-def _copies_table(judged: Sequence[Finding], rows: Sequence[JournalRow]) -> Table:
+def _copies_table(judged: Sequence[Finding], told: Sequence[Copy]) -> Table:
     reasons: dict[tuple[str, str], Counter[str]] = {}
-    for row in rows:
-        for intent in row.intents:
-            if intent.reason:
-                reasons.setdefault((intent.account.account, intent.symbol), Counter())[intent.reason] += 1
+    for copy in told:
+        if copy.reason:
+            reasons.setdefault((copy.account, copy.symbol), Counter())[copy.reason] += 1
     table = Table("follower", "instrument", title="Copies, judged by the venues' ledgers")
     for name in (
         "expected",
@@ -187,7 +174,7 @@ def _copies_table(judged: Sequence[Finding], rows: Sequence[JournalRow]) -> Tabl
         target = canonical(each.target_low)
         if each.target_high != each.target_low:
             target += f" .. {canonical(each.target_high)}"
-        told = reasons.get((each.follower, each.symbol), Counter())
+        counted = reasons.get((each.follower, each.symbol), Counter())
         table.add_row(
             each.follower,
             each.symbol,
@@ -200,7 +187,7 @@ def _copies_table(judged: Sequence[Finding], rows: Sequence[JournalRow]) -> Tabl
             f"[{'red' if each.duplicated else 'green'}]{each.duplicated}",
             target,
             canonical(each.actual),
-            ", ".join(f"{reason} {count}" for reason, count in sorted(told.items())),
+            ", ".join(f"{reason} {count}" for reason, count in sorted(counted.items())),
         )
     return table
 

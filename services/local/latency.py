@@ -1,11 +1,9 @@
-"""Copy latency, split by where the time goes, from the journal's own stamps."""
+"""Copy latency, split by where the time goes, from the order service's canonical lines."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
-
-from spider_common.clock import NS_PER_MS
-from spider_common.domain.journal import JournalRow
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,21 +19,28 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         return self.total - self.queue - self.venue
 
 
-def latencies(rows: Iterable[JournalRow]) -> list[Latency]:
-    """The latency of each order that was answered at the first try, whatever the answer."""
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """The line of one copy. `latency_ms` is there for orders that were answered at the first try."""
+
+    account: str
+    symbol: str
+    reason: str
+    latency_ms: Latency | None = None
+
+
+class _Line(msgspec.Struct):
+    event: str = ""
+
+
+def copies(log: Path) -> list[Copy]:
+    """The copies that a log tells of."""
     found = []
-    for row in rows:
-        event = row.event
-        for intent in row.intents:
-            if intent.requests != 1 or intent.waited or not intent.ts_answered:
-                continue  # a doubt's time is the protocol's waiting, not the path's
-            found.append(
-                Latency(
-                    total=(intent.ts_answered - event.fact.ts_seen) / NS_PER_MS,
-                    queue=(row.ts_received - event.ts_published) / NS_PER_MS,
-                    venue=(intent.ts_answered - intent.ts_sent) / NS_PER_MS,
-                )
-            )
+    for line in log.read_bytes().splitlines():
+        try:
+            if msgspec.json.decode(line, type=_Line).event == "copy":
+                found.append(msgspec.json.decode(line, type=Copy))
+        except msgspec.DecodeError:
+            continue  # what a library or the interpreter has printed, or a line cut by a kill
     return found
 
 

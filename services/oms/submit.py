@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from services.oms.record import record
 from services.oms.reference import Reference
-from spider_common.clock import NS_PER_S, Clock
+from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
 from spider_common.domain import journal
 from spider_common.domain.identifiers import ClientOrderId, Venue
 from spider_common.domain.intents import Intent
@@ -212,4 +212,20 @@ class Submitter:
             reason=intent.reason or (intent.doubt.why if intent.doubt else ""),
             requests=intent.requests,
             fence=row.lease.fence,
+            latency_ms=_latency(row, intent),
         )
+
+
+def _latency(row: JournalRow, intent: Intent) -> dict[str, float] | None:
+    """From the leader's push read to the venue's answer, of which in the queue, and at the venue; ms.
+
+    None of an order that was in doubt, held or sent again: its time is the protocol's waiting.
+    """
+    if intent.requests != 1 or intent.waited:
+        return None
+    times = {
+        "total": intent.ts_answered - row.event.fact.ts_seen,
+        "queue": row.ts_received - row.event.ts_published,
+        "venue": intent.ts_answered - intent.ts_sent,
+    }
+    return {name: round(time / NS_PER_MS, 3) for name, time in times.items()}

@@ -91,6 +91,7 @@ async def open_town(*followers: Follower, seeded: Seed | None = None) -> AsyncIt
         open_world(seeded, clock=TrioClock(ORIGIN), rng=rng, timing=Timing(), write=lines.append) as world,
         trio.open_nursery() as nursery,
     ):
+        world.shaky.calm()
         yield Town(world, nursery, lines)
         nursery.cancel_scope.cancel()
 
@@ -194,7 +195,7 @@ async def test_ingest_follows_the_configuration(autojump_clock: MockClock) -> No
     rng = random.Random(7)
     both = seed(rng, followers=(ANA, BRUNO))
     only_ana = msgspec.structs.replace(both.product, subscriptions=both.product.subscriptions[:1])
-    started = msgspec.structs.replace(both, product=only_ana)
+    started = msgspec.structs.replace(both, products=(only_ana,))
     async with open_town(seeded=started) as town:
         await town.ingest()
 
@@ -220,7 +221,7 @@ async def test_an_account_may_go_before_it_is_ready(
 
     both = seed(random.Random(7), followers=(ANA, BRUNO))
     only_ana = msgspec.structs.replace(both.product, subscriptions=both.product.subscriptions[:1])
-    async with open_town(seeded=msgspec.structs.replace(both, product=only_ana)) as town:
+    async with open_town(seeded=msgspec.structs.replace(both, products=(only_ana,))) as town:
         await town.ingest()
         monkeypatch.setattr(Sweeper, "sweep", never)
         await town.world.config.put_product(both.product)
