@@ -12,12 +12,12 @@ from structlog.typing import FilteringBoundLogger
 
 from spider_common import schema
 from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import Limit
 from spider_common.clock import Clock, SystemClock
 from spider_common.domain.identifiers import Venue
 from spider_common.network import Network, SystemNetwork
 from spider_common.sdk import http
 from spider_common.sdk.aws import open_aws
-from spider_common.sdk.ccxt import Codec
 from spider_common.sdk.redis import RedisClient
 from spider_common.settings import CommonSettings
 from spider_common.stores.cache import Cache
@@ -31,7 +31,8 @@ from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
-from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.bingx.rest import Limits as BingxLimits
+from spider_common.venues.clients import Address, open_clients
 from spider_common.venues.venue import VenueClient
 
 
@@ -70,20 +71,25 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
         transport = http.TrioTransport(network=to_venues, tls=tls)
         client = await stack.enter_async_context(http.client(transport))
         cache = await stack.enter_async_context(_cache(settings.redis_url, network, tls, prefix))
-        buckets = SharedBuckets(
-            cache,
-            clock,
-            venue=Venue.OKX,
-            egress=settings.egress_address or settings.local_address,
-            tasks=settings.tasks,
-            log=log,
-        )
-        okx = OkxClient(
+
+        def budgets(venue: Venue) -> Budgets:
+            egress = settings.egress_address or settings.local_address
+            buckets = SharedBuckets(cache, clock, venue=venue, egress=egress, tasks=settings.tasks, log=log)
+            return Budgets(clock, buckets)
+
+        venues = open_clients(
+            {
+                Venue.OKX: Address(settings.okx_rest, settings.okx_socket),
+                Venue.BITGET: Address(settings.bitget_rest, settings.bitget_socket),
+                Venue.BINGX: Address(settings.bingx_rest, settings.bingx_socket),
+            },
             http=client,
-            codec=Codec(Venue.OKX, clock, base_url=settings.okx_rest),
-            budgets=Budgets(clock, buckets),
             clock=clock,
-            socket_url=settings.okx_socket,
+            budgets=budgets,
+            bingx_limits=BingxLimits(
+                orders_ip=Limit(settings.bingx_orders_per_s, 1.0),
+                queries_ip=Limit(settings.bingx_queries_per_s, 1.0),
+            ),
         )
         yield Runtime(
             clock=clock,
@@ -94,7 +100,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             trading=TradingStore(DynamoTable(aws, schema.TRADING, rng, prefix=prefix)),
             config=ConfigStore(DynamoTable(aws, schema.CONFIG, rng, prefix=prefix), cache),
             secrets=SecretsManager(aws, clock, prefix=prefix),
-            venues={Venue.OKX: okx},
+            venues=venues,
             log=log,
         )
 

@@ -27,7 +27,9 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Attributes:
         aws_endpoint: a stand-in for AWS, such as a local server; empty for AWS itself.
         names_prefix: stands before the name of each table, queue and secret: ``dev-``.
-        okx_rest, okx_socket: OKX's addresses, or a simulator's.
+        okx_rest, okx_socket, bitget_rest, ...: the venues' addresses, or a simulator's.
+        bingx_orders_per_s, bingx_queries_per_s: what BingX lets in from one address. Its sources contradict
+            each other; the strictest is the default.
         redis_url: ``rediss://user@host:port``; empty: no cache, the tables are read.
         local_address: the source address of connections to venues; empty: the system's choice.
         egress_address: the address that venues see, for which they count; empty: `local_address`.
@@ -42,6 +44,12 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     names_prefix: str = ""
     okx_rest: str = "https://www.okx.com"
     okx_socket: str = "wss://ws.okx.com:8443/ws/v5/private"
+    bitget_rest: str = "https://api.bitget.com"
+    bitget_socket: str = "wss://ws.bitget.com/v2/ws/private"
+    bingx_rest: str = "https://open-api.bingx.com"
+    bingx_socket: str = "wss://open-api-swap.bingx.com/swap-market"
+    bingx_orders_per_s: Positive = 3
+    bingx_queries_per_s: Positive = 2
     redis_url: str = ""
     local_address: str = ""
     egress_address: str = ""

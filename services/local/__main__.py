@@ -14,7 +14,7 @@ from rich.table import Table
 
 from services.local.demo import demo
 from services.local.processes import ProcessFailed
-from services.local.seed import seed
+from services.local.seed import THREE_VENUES, seed_teams
 from services.local.stack import open_stack
 
 LOGS: Final = Path(".spider/logs")
@@ -24,7 +24,7 @@ REPORT: Final = Path("demo.json")
 async def up(console: Console, chosen: int) -> int:
     """Starts everything, says where it is, and stops on Ctrl-C or SIGTERM."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with open_stack(seed(random.Random(chosen)), LOGS) as stack:  # noqa: S311 keys of a simulator
+        async with open_stack(seed_teams(random.Random(chosen), THREE_VENUES), LOGS) as stack:  # noqa: S311 keys of a simulator
             table = Table("what", "where", title="Running; Ctrl-C stops it")
             for what, where in stack.addresses.items():
                 table.add_row(what, where)

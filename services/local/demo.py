@@ -1,6 +1,6 @@
-"""`make demo`: a leader's session copied to five followers through the whole system, then judged.
+"""`make demo`: sessions of three leaders copied across three venues through the whole system, then judged.
 
-Exit code 0 only if the venue's ledger shows that nothing was lost and nothing doubled.
+Exit code 0 only if the venues' ledgers show that nothing was lost and nothing doubled.
 """
 
 import random
@@ -15,27 +15,28 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from services.local.judge import findings
+from services.local.judge import LISTED, findings
 from services.local.latency import Latency, latencies, percentile
 from services.local.recorded import recorded_session
-from services.local.seed import FOLLOWERS, LEADER, seed
+from services.local.seed import ONE_VENUE, THREE_VENUES, Team, seed_teams
 from services.local.stack import Stack, open_stack
+from services.simulator.actions import Action
 from services.simulator.checker import Finding, totals
-from services.simulator.instruments import OKX_INSTRUMENTS, Instrument
+from services.simulator.instruments import Instrument
 from services.simulator.ledger import Executed
 from services.simulator.scenario import Step, leader_session, play
-from spider_common.domain.identifiers import ClientId
+from spider_common.domain.identifiers import ClientId, Venue
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.quantities import canonical
 
-SPEED: Final = 4.0
+SPEED: Final = 2.0
 _SETTLE_WITHIN_S: Final = 60.0
 _QUIET_S: Final = 2.0
 _LOOK_EVERY_S: Final = 0.25
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """demo.json: counts from the venue's ledger, times from the journal.
+    """demo.json: counts from the venues' ledgers, times from the journal.
 
     A flip of the leader is copied by two orders (`copies_split` of them), a missed push is made up
     together with the next (`copies_coalesced`): expected = placed - split + coalesced, when all is well.
@@ -55,25 +56,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> int:
     """Plays the session of a seed; returns the exit code."""
     rng = random.Random(chosen)  # noqa: S311 a script of trades, nothing secret
-    steps = (*recorded_session(LEADER), *leader_session(rng, swaps(), leader=LEADER))
-    console.print("Starting AWS (moto), Redis (Valkey), the simulated venue, ingest and order service ...")
-    async with open_stack(seed(rng), logs) as stack:
+    scripts = {team: script(rng, team) for team in THREE_VENUES}
+    console.print("Starting AWS (moto), Redis (Valkey), the simulated venues, ingest and order service ...")
+    async with open_stack(seed_teams(rng, THREE_VENUES), logs) as stack:
         with Progress(console=console) as progress:
-            task = progress.add_task("The leader trades", total=len(steps))
-
-            async def act(step: Step) -> None:
-                await stack.act(step)  # type: ignore[arg-type]  # `play` keeps the pauses to itself
-                progress.advance(task)
-
-            await play(steps, act, speed=SPEED)
-            progress.update(task, completed=len(steps))
+            async with trio.open_nursery() as nursery:
+                for team, steps in scripts.items():
+                    nursery.start_soon(lead, stack, team, steps, progress)
             waiting = progress.add_task("Copies settle", total=None)
-            judged = await settled(stack)
+            judged = await settled(stack, THREE_VENUES)
             progress.update(waiting, total=1, completed=1)
-        entries = await stack.ledger()
-        rows = await journal_rows(stack)
+        ledgers = await stack.ledgers()
+        rows = await journal_rows(stack, THREE_VENUES)
+    leaders = {team.leader for team in THREE_VENUES}
     leader_events = sum(
-        1 for entry in entries if isinstance(entry, Executed) and entry.order.account == LEADER
+        isinstance(entry, Executed) and entry.order.account in leaders
+        for entries in ledgers.values()
+        for entry in entries
     )
     counts, times = totals(judged), latencies(rows)
     summary = Report(
@@ -96,36 +95,59 @@ async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> in
     return 0 if counts["lost"] == counts["duplicated"] == 0 and counts["placed"] else 1
 
 
-async def settled(stack: Stack, within_s: float = _SETTLE_WITHIN_S) -> tuple[Finding, ...]:
-    """The judgement once the ledger has been complete and quiet for a while, or when time is up."""
+def script(rng: random.Random, team: Team) -> tuple[Step, ...]:
+    """What a team's leader does; OKX's replays the documented pushes first."""
+    steps = leader_session(rng, swaps(team.venue), leader=team.leader)
+    return (*recorded_session(team.leader), *steps) if team.venue is Venue.OKX else steps
+
+
+def swaps(venue: Venue) -> list[Instrument]:
+    """What a leader trades at a venue: all that OKX lists, two coins at the others."""
+    listed = [each for each in LISTED[venue] if each.kind == "swap"]
+    return listed if venue is Venue.OKX else [each for each in listed if each.base in {"BTC", "DOGE"}]
+
+
+async def lead(stack: Stack, team: Team, steps: Sequence[Step], progress: Progress) -> None:
+    """Plays a leader's session."""
+    task = progress.add_task(f"{team.leader} trades", total=len(steps))
+
+    async def act(step: Action) -> None:
+        await stack.act(step, team.venue)
+        progress.advance(task)
+
+    await play(steps, act, speed=SPEED)
+    progress.update(task, completed=len(steps))
+
+
+async def settled(
+    stack: Stack, teams: Sequence[Team] = ONE_VENUE, within_s: float = _SETTLE_WITHIN_S
+) -> tuple[Finding, ...]:
+    """The judgement once the ledgers have been complete and quiet for a while, or when time is up."""
     quiet_since = trio.current_time()
     size = -1
     judged: tuple[Finding, ...] = ()
     with trio.move_on_after(within_s):
         while True:
-            entries = await stack.ledger()
-            judged = findings(entries)
-            if len(entries) != size or totals(judged)["lost"]:
-                size, quiet_since = len(entries), trio.current_time()
+            ledgers = await stack.ledgers()
+            judged = findings(ledgers, teams)
+            entries = sum(map(len, ledgers.values()))
+            if entries != size or totals(judged)["lost"]:
+                size, quiet_since = entries, trio.current_time()
             elif trio.current_time() - quiet_since >= _QUIET_S:
                 break
-            await trio.sleep(_LOOK_EVERY_S)  # the venue is another process: nothing else tells
+            await trio.sleep(_LOOK_EVERY_S)  # the venues are another process: nothing else tells
     return judged
 
 
-async def journal_rows(stack: Stack) -> list[JournalRow]:
+async def journal_rows(stack: Stack, teams: Sequence[Team]) -> list[JournalRow]:
     """The journal of every event that planned an order for a follower."""
     events = {
         record.event
-        for follower in FOLLOWERS
+        for team in teams
+        for follower in team.followers
         for record in await stack.trading.client_orders(ClientId(follower.client))
     }
     return [row for event in sorted(events) for row in await stack.trading.event_journal(event)]
-
-
-def swaps() -> list[Instrument]:
-    """What the demo's leader trades."""
-    return [each for each in OKX_INSTRUMENTS if each.kind == "swap"]
 
 
 def _summary(times: Sequence[Latency]) -> dict[str, dict[str, float]]:
@@ -147,7 +169,7 @@ def _copies_table(judged: Sequence[Finding], rows: Sequence[JournalRow]) -> Tabl
         for intent in row.intents:
             if intent.reason:
                 reasons.setdefault((intent.account.account, intent.symbol), Counter())[intent.reason] += 1
-    table = Table("follower", "instrument", title="Copies, judged by the venue's ledger")
+    table = Table("follower", "instrument", title="Copies, judged by the venues' ledgers")
     for name in (
         "expected",
         "copied",

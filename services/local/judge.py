@@ -1,30 +1,44 @@
-"""Judging a session from the venue's ledger alone: none of our own records are asked."""
+"""Judging a session from the venues' ledgers alone: none of our own records are asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from services.local.seed import FOLLOWERS, LEADER, LEADER_DEPOSIT, Follower
-from services.simulator.checker import CopyRule, Finding, judge
-from services.simulator.instruments import OKX_INSTRUMENTS
+from services.local.seed import LEADER_DEPOSIT, ONE_VENUE, Follower, Team
+from services.simulator.checker import CopyRule, Finding, VenueLedger, judge_across
+from services.simulator.instruments import BINGX_INSTRUMENTS, BITGET_INSTRUMENTS, OKX_INSTRUMENTS
 from services.simulator.ledger import Entry
+from spider_common.domain.identifiers import Venue
 from spider_common.domain.products import FixedRatio
 
 EQUITY_DRIFT: Final = Decimal("0.01")
 """How far fees and results move a ratio of equities during a local session: less than this part of it."""
 
+LISTED: Final = {
+    Venue.OKX: OKX_INSTRUMENTS,
+    Venue.BITGET: BITGET_INSTRUMENTS,
+    Venue.BINGX: BINGX_INSTRUMENTS,
+}
 
-def rule_of(follower: Follower) -> CopyRule:
+
+def rule_of(follower: Follower, drift: Decimal = EQUITY_DRIFT) -> CopyRule:
     """What the checker has to know of a follower: its ratio, or the bounds of it."""
     if isinstance(follower.sizing, FixedRatio):
         return CopyRule.fixed(follower.account, follower.sizing.ratio)
     ratio = follower.sizing.multiplier * follower.deposit / LEADER_DEPOSIT
-    return CopyRule(
-        follower=follower.account, low=ratio * (1 - EQUITY_DRIFT), high=ratio * (1 + EQUITY_DRIFT)
-    )
+    return CopyRule(follower=follower.account, low=ratio * (1 - drift), high=ratio * (1 + drift))
 
 
-def findings(entries: Sequence[Entry], followers: Sequence[Follower] = FOLLOWERS) -> tuple[Finding, ...]:
+def findings(
+    ledgers: Mapping[Venue, Sequence[Entry]], teams: Sequence[Team] = ONE_VENUE
+) -> tuple[Finding, ...]:
     """What became of each follower's copies in each instrument."""
-    rules = [rule_of(follower) for follower in followers]
-    return judge(entries, instruments=OKX_INSTRUMENTS, leader=LEADER, rules=rules)
+    books = {venue: VenueLedger(entries, LISTED[venue]) for venue, entries in ledgers.items()}
+    return tuple(
+        finding
+        for team in teams
+        for follower in team.followers
+        for finding in judge_across(
+            books[team.venue], team.leader, at=books[follower.venue], rules=[rule_of(follower)]
+        )
+    )

@@ -20,18 +20,18 @@ import trio
 import trio.testing
 from trio._core import _run
 
+from services.local.judge import rule_of
 from services.local.schedule import HOUR, Length, Moment, Schedule, Service, Stop, draw
-from services.local.seed import FOLLOWERS, LEADER, LEADER_DEPOSIT, PRODUCT, Follower
+from services.local.seed import FOLLOWERS, LEADER, PRODUCT
 from services.local.seed import seed as seed_of
 from services.local.world import World, open_world
 from services.simulator.actions import apply
-from services.simulator.checker import CopyRule, judge, totals
+from services.simulator.checker import judge, totals
 from services.simulator.instruments import OKX_INSTRUMENTS
 from services.simulator.ledger import Executed, Placed
 from spider_common import schema
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.journal import JournalRow, Timing
-from spider_common.domain.products import FixedRatio
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import Holding
 
@@ -225,7 +225,7 @@ class _Simulation:
             entries,
             instruments=world.simulator.okx.instruments,
             leader=LEADER,
-            rules=[_rule(each) for each in FOLLOWERS],
+            rules=[rule_of(each, _EQUITY_MOVES) for each in FOLLOWERS],
         )
         counts = totals(findings)
         unsettled = tuple(_unsettled(world))
@@ -247,15 +247,6 @@ class _Simulation:
             unsettled=unsettled,
             text="\n".join(text) + "\n",
         )
-
-
-def _rule(follower: Follower) -> CopyRule:
-    if isinstance(follower.sizing, FixedRatio):
-        return CopyRule.fixed(follower.account, follower.sizing.ratio)
-    ratio = follower.sizing.multiplier * follower.deposit / LEADER_DEPOSIT
-    return CopyRule(
-        follower=follower.account, low=ratio * (1 - _EQUITY_MOVES), high=ratio * (1 + _EQUITY_MOVES)
-    )
 
 
 def _unsettled(world: World) -> Iterator[str]:

@@ -23,6 +23,7 @@ from services.simulator.ledger import Entry, from_json
 from services.simulator.simulator import Addresses
 from spider_common import schema
 from spider_common.clock import SystemClock
+from spider_common.domain.identifiers import Venue
 from spider_common.network import SystemNetwork
 from spider_common.sdk import http
 from spider_common.sdk.aws import Aws, open_aws
@@ -32,6 +33,7 @@ from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.provision import provision
 from spider_common.stores.secrets import SecretsManager
 from spider_common.stores.trading import TradingStore
+from spider_common.venues.clients import SOCKET_PATHS
 
 REGION: Final = "us-east-1"
 PREFIX: Final = "local-"
@@ -82,17 +84,22 @@ class Stack:
         """Starts a service that does not run; returns when it is ready."""
         await self._start(lambda task_status: service.serve(ready=_READY, task_status=task_status))
 
-    async def act(self, action: Action | Sequence[Action]) -> None:
-        """Does something to the simulated venue."""
-        answer = await self._http.post(f"{self._control}/okx/actions", content=msgspec.json.encode(action))
+    async def act(self, action: Action | Sequence[Action], venue: Venue = Venue.OKX) -> None:
+        """Does something to a simulated venue."""
+        answer = await self._http.post(
+            f"{self._control}/{venue}/actions", content=msgspec.json.encode(action)
+        )
         if answer.is_error:
             raise RuntimeError(f"the simulator refused {action}: {answer.text}")
 
-    async def ledger(self) -> tuple[Entry, ...]:
-        """Everything that the simulated venue has accepted: the truth that copies are judged by."""
-        answer = await self._http.get(f"{self._control}/okx/ledger")
-        answer.raise_for_status()
-        return from_json(answer.content)
+    async def ledgers(self) -> dict[Venue, tuple[Entry, ...]]:
+        """Everything that the simulated venues have accepted: the truth that copies are judged by."""
+        found = {}
+        for venue in Venue:
+            answer = await self._http.get(f"{self._control}/{venue}/ledger")
+            answer.raise_for_status()
+            found[venue] = from_json(answer.content)
+        return found
 
     def _service(self, name: str, environment: dict[str, str]) -> Process:
         return Process(name, [sys.executable, "-m", f"services.{name}"], environment, self._logs)
@@ -118,6 +125,7 @@ async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
             lambda task_status: simulator.serve(ready="control_port", task_status=task_status)
         )
         venue = msgspec.json.decode(line, type=Addresses)
+        rest, socket = f"http://127.0.0.1:{venue.rest_port}", f"ws://127.0.0.1:{venue.socket_port}"
         await wait_for_port(moto_port)
         await wait_for_port(valkey_port)
 
@@ -135,8 +143,10 @@ async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
                 "SPIDER_AWS_REGION": REGION,
                 "SPIDER_AWS_ENDPOINT": aws_address,
                 "SPIDER_NAMES_PREFIX": PREFIX,
-                "SPIDER_OKX_REST": f"http://127.0.0.1:{venue.rest_port}",
-                "SPIDER_OKX_SOCKET": f"ws://127.0.0.1:{venue.socket_port}/ws/v5/private",
+                **{f"SPIDER_{each.upper()}_REST": rest for each in Venue},
+                **{f"SPIDER_{each.upper()}_SOCKET": socket + path for each, path in SOCKET_PATHS.items()},
+                "SPIDER_BINGX_ORDERS_PER_S": "100",
+                "SPIDER_BINGX_QUERIES_PER_S": "100",
                 "SPIDER_REDIS_URL": f"redis://127.0.0.1:{valkey_port}",
             },
             logs=logs,
@@ -146,15 +156,16 @@ async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
             addresses={
                 "AWS (moto)": aws_address,
                 "Redis (Valkey)": f"redis://127.0.0.1:{valkey_port}",
-                "OKX REST": f"http://127.0.0.1:{venue.rest_port}/api/v5/",
-                "OKX private socket": f"ws://127.0.0.1:{venue.socket_port}/ws/v5/private",
+                "venues' REST": rest,
+                **{f"{each} private socket": socket + path for each, path in SOCKET_PATHS.items()},
                 "simulator control": f"http://127.0.0.1:{venue.control_port}/okx/ledger",
                 "logs": str(logs),
             },
         )
         await provision(aws, prefix=PREFIX, queues=_QUEUES)
         await _store(aws, seed)
-        await stack.act(list(seed.venue_accounts))
+        for where, accounts in seed.venue_accounts.items():
+            await stack.act(list(accounts), where)
         await stack.start(stack.ingest)
         await stack.start(stack.oms)
         yield stack
@@ -166,7 +177,9 @@ async def _store(aws: Aws, seed: Seed) -> None:
     secrets = SecretsManager(aws, SystemClock(), prefix=PREFIX)
     for account, credentials in seed.credentials.items():
         await secrets.put(account, credentials)
-    await ConfigStore(_table(aws, schema.CONFIG), MemoryCache()).put_product(seed.product)
+    config = ConfigStore(_table(aws, schema.CONFIG), MemoryCache())
+    for product in seed.products:
+        await config.put_product(product)
 
 
 def _table(aws: Aws, shape: schema.TableShape) -> DynamoTable:

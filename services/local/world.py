@@ -27,7 +27,6 @@ from spider_common.domain.identifiers import Venue
 from spider_common.domain.journal import Timing
 from spider_common.network import Network
 from spider_common.sdk import http
-from spider_common.sdk.ccxt import Codec
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_queue import MemoryQueue
@@ -36,7 +35,7 @@ from spider_common.stores.secrets import MemorySecrets
 from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
-from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.clients import SOCKET_PATHS, Address, open_clients
 from spider_common.venues.venue import VenueClient
 
 HOST: Final = "venue.test"
@@ -113,25 +112,20 @@ class World:
     async def _venues(self, service: str) -> AsyncIterator[dict[Venue, VenueClient]]:
         """Venue clients of one service: it has connections of its own, and shares the rate budgets."""
         addresses = self.simulator.addresses
-        transport = http.TrioTransport(network=self._network)
-        buckets = SharedBuckets(
-            self.cache,
-            self.clock,
-            venue=Venue.OKX,
-            egress=HOST,
-            tasks=TASKS,
-            log=logger(service, self.clock, write=self._write),
-        )
-        async with http.client(transport) as client:
-            yield {
-                Venue.OKX: OkxClient(
-                    http=client,
-                    codec=Codec(Venue.OKX, self.clock, base_url=f"http://{HOST}:{addresses.rest_port}"),
-                    budgets=Budgets(self.clock, buckets),
-                    clock=self.clock,
-                    socket_url=f"ws://{HOST}:{addresses.socket_port}/ws/v5/private",
-                )
-            }
+        rest, socket = f"http://{HOST}:{addresses.rest_port}", f"ws://{HOST}:{addresses.socket_port}"
+        log = logger(service, self.clock, write=self._write)
+
+        def budgets(venue: Venue) -> Budgets:
+            buckets = SharedBuckets(self.cache, self.clock, venue=venue, egress=HOST, tasks=TASKS, log=log)
+            return Budgets(self.clock, buckets)
+
+        async with http.client(http.TrioTransport(network=self._network)) as client:
+            yield open_clients(
+                {venue: Address(rest, socket + path) for venue, path in SOCKET_PATHS.items()},
+                http=client,
+                clock=self.clock,
+                budgets=budgets,
+            )
 
 
 @asynccontextmanager
@@ -148,8 +142,9 @@ async def open_world(
     async with trio.open_nursery() as nursery:
         serve = partial(serve_simulator, SimulatorConfig(host=HOST), network=network, clock=clock, rng=rng)
         simulator: Simulator = await nursery.start(serve, name="simulator")
-        for account in seed.venue_accounts:
-            apply(simulator.okx, account)
+        for venue, accounts in seed.venue_accounts.items():
+            for account in accounts:
+                apply(simulator.venues[venue], account)
         world = World(
             simulator=simulator,
             network=network,
@@ -159,6 +154,7 @@ async def open_world(
             timing=timing,
             write=write,
         )
-        await world.config.put_product(seed.product)
+        for product in seed.products:
+            await world.config.put_product(product)
         yield world
         nursery.cancel_scope.cancel()

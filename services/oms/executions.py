@@ -2,6 +2,7 @@
 
 from typing import Final
 
+import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
@@ -37,11 +38,24 @@ class Executions:
                     await self._trading.put_equity(update.venue, update.equity)
                     return Handled()
                 return await self._reduce(update)
-            except Conflict:
-                continue  # something moved meanwhile: read again
+            except Conflict:  # something moved meanwhile, or the fill was counted before: read again
+                update = await self._without_counted(update)
             except TableError as error:
                 self._log.warning("execution.postponed", error=str(error))
                 await trio.sleep(_AGAIN_S)
+
+    async def _without_counted(self, update: FollowerUpdate | EquityUpdate) -> FollowerUpdate | EquityUpdate:
+        """The update less a fill that is in the table. Most fills are new: this is asked after a conflict."""
+        if isinstance(update, EquityUpdate) or update.execution is None:
+            return update
+        while True:
+            try:
+                counted = await self._trading.has_execution(update.execution)
+            except TableError as error:
+                self._log.warning("execution.postponed", error=str(error))
+                await trio.sleep(_AGAIN_S)
+                continue
+            return msgspec.structs.replace(update, execution=None) if counted else update
 
     async def _reduce(self, update: FollowerUpdate) -> Verdict:
         order = client_order_of(update)
@@ -63,8 +77,6 @@ class Executions:
         stored = await self._trading.progress(record.intent.client_order_id)
         before = stored.value if stored else OrderProgress(state=CopyState.PLANNED)
         after, execution, holding = before, update.execution, None
-        if execution is not None and await self._trading.has_execution(execution):
-            execution = None
         if execution is not None:
             after = after.execute(execution)
             held = await self._trading.holding(record.intent)

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import trio
 
-from services.simulator.actions import AnnounceClose, DropSockets, Silence, apply
+from services.simulator.actions import AnnounceClose, DropSockets, SetPrice, Silence, apply
 from services.simulator.faults import Fault
 from services.simulator.ledger import Executed
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
@@ -67,9 +67,22 @@ async def test_a_sweep_finds_an_old_order_that_has_ended(autojump_clock, open_de
         assert (await desk.sweep(desk.clock.now() + NS)).facts == ()
 
 
+async def test_a_sweep_finds_what_rested_for_days(autojump_clock, open_desk):
+    """Out of history's reach, an order is told by its fill, with the execution; once."""
+    async with open_desk() as desk:
+        await desk.place(**RESTS)
+        await trio.sleep(3 * 24 * 3600)
+        since = desk.clock.now()
+        apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(50000)))
+        told = await desk.sweep(since - NS)
+        assert [(fact.client_order_id, fact.status) for fact in told.facts] == [("a1", OrderStatus.FILLED)]
+        assert [each.client_order_id for each in told.executions] == ["a1"]
+
+
 async def test_a_sweep_asks_for_every_page(autojump_clock, open_desk, monkeypatch):
     """A full page is asked for again in parts, and none is told twice or left out."""
     monkeypatch.setattr("spider_common.venues.bingx.sweep._PAGE", 3)
+    monkeypatch.setattr("spider_common.venues.bingx.sweep._FILLS_PAGE", 3)
     async with open_desk() as desk:
         for each in range(10):
             await desk.place(f"a{each}")

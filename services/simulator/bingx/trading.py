@@ -24,6 +24,7 @@ _KINDS: Final[dict[str, Kind]] = {
 }
 _MOST_ORDERS: Final = 1000
 _MOST_FILLS: Final = 1000
+_MOST_LISTED: Final = 512  # of allFillOrders, which has no pages
 
 
 def _new_order(call: Call) -> NewOrder:
@@ -284,7 +285,7 @@ def _fill_history(call: Call) -> Fields:
 
 def _all_fills(call: Call) -> Fields:
     call.needed("tradingUnit")
-    return {"fill_orders": [shapes.filled_order(entry) for entry in _executions(call)]}
+    return {"fill_orders": [shapes.filled_order(entry) for entry in _executions(call)[:_MOST_LISTED]]}
 
 
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {

@@ -70,7 +70,8 @@ class BingxClient:
         limits: what the venue lets in.
         least_window_ms: a write that has less time until its expiry is not sent.
         look_back_s: how far before the last sweep an order may have been made and still be looked for in
-            history, which lists by time of making.
+            history, which lists by time of making. An older one is told if it was filled since, not if it
+            was only cancelled.
     """
 
     venue: Final = Venue.BINGX

@@ -151,7 +151,7 @@ class Rest:
         now = self._clock.now()
         read = _written(answer, now)
         if isinstance(read, RateLimited):
-            await self._back_off(bucket, _ORDERS_IP, self.limits.orders_ip, answer, read.until)
+            await self._back_off(bucket, answer.status_code, read.until)
         elif _expire(answer) and answer.headers.get("x-ratelimit-requests-remain") == "0":
             await self._budgets.back_off(*bucket, codes.retry_at("", _expire(answer), now))
         if isinstance(read, Unsent):  # it came too late, or our clock is off: the venue's knows
@@ -194,7 +194,7 @@ class Rest:
         now, asking = self._clock.now(), self._asking(request, account)[0]
         by_status = codes.http_outcome(answer.status_code, now, expire=_expire(answer))
         if isinstance(by_status, RateLimited):
-            await self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, by_status.until)
+            await self._back_off(asking, answer.status_code, by_status.until)
         if by_status is not None:
             raise VenueError(f"{request.path}: HTTP {answer.status_code}")
         if not answer.content and answer.status_code == 200:
@@ -203,7 +203,7 @@ class Rest:
         code, words = text(body, "code", request.path, default="0"), _message(body, request.path)
         if code in codes.RATE_LIMITED:
             until = codes.retry_at(words, _expire(answer), now)
-            await self._back_off(asking, _QUERIES_IP, self.limits.queries_ip, answer, until)
+            await self._back_off(asking, answer.status_code, until)
         if code != "0" or answer.status_code != 200:
             raise CodeError(request.path, code, words or f"HTTP {answer.status_code}")
         return body
@@ -233,13 +233,12 @@ class Rest:
             extensions={"deadline": ANSWER_WITHIN_S},
         )
 
-    async def _back_off(
-        self, bucket: Bucket, name: Name, limit: Limit, answer: httpx.Response, until: int
-    ) -> None:
-        """Closes the account's bucket, and the address's where the whole address is banned (418)."""
+    async def _back_off(self, bucket: Bucket, status: int, until: int) -> None:
+        """Closes the account's bucket, and those of the address where that is banned (418)."""
         await self._budgets.back_off(*bucket, until)
-        if answer.status_code == 418:
-            await self._budgets.back_off(name, limit, until)
+        if status == 418:
+            await self._budgets.back_off(_ORDERS_IP, self.limits.orders_ip, until)
+            await self._budgets.back_off(_QUERIES_IP, self.limits.queries_ip, until)
 
 
 def _written(answer: httpx.Response, now: int) -> Row | Outcome:

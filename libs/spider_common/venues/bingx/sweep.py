@@ -1,6 +1,6 @@
 """What BingX's REST knows of an account, asked for whole."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import Final
 
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
@@ -18,6 +18,7 @@ from spider_common.venues.venue import Told
 
 _PAGE: Final = 1000
 _WINDOW_MS: Final = 6 * 24 * 3600 * 1000  # BingX takes windows of up to 7 days
+_FILLS_PAGE: Final = 512  # as many as allFillOrders ever lists
 _MOST_PAGES: Final = 50
 _LATEST_NS: Final = 24 * 3600 * NS_PER_S  # an order in doubt is looked for among those of the last day
 _AHEAD_NS: Final = 60 * NS_PER_S  # past the end of a window: our clock is not the venue's
@@ -30,6 +31,30 @@ def _windows(begin: int, end: int) -> Iterator[tuple[int, int]]:
         last = min(first + _WINDOW_MS - 1, final)
         yield first, last
         first = last + 1
+
+
+async def _whole(
+    ask: Callable[[int, int], Awaitable[list[Row]]], begin: int, end: int, most: int
+) -> list[Row]:
+    """All rows in a window of time, ns. An answer as long as answers get is asked for again as two halves,
+    since the documentation does not say which end of the window it leaves out.
+
+    Raises:
+        VenueError: there are too many.
+    """
+    found: list[Row] = []
+    windows = list(_windows(begin, end))
+    for _ in range(_MOST_PAGES):
+        if not windows:
+            return found
+        first, last = windows.pop()
+        page = await ask(first, last)
+        if len(page) < most or first == last:
+            found += page
+            continue
+        middle = (first + last) // 2
+        windows += [(first, middle), (middle + 1, last)]
+    raise VenueError(f"a sweep of more than {_MOST_PAGES} pages; sweep more often")
 
 
 class Sweep:
@@ -58,8 +83,9 @@ class Sweep:
         opened = self._facts(await self._listed("trade/openOrders", {}))
         begin = since - self._look_back_s * NS_PER_S
         finished = self._facts(await self._orders(begin, self._rest.venue_now() + _AHEAD_NS, {}))
+        rested = await self._rested(since, {fact.venue_order_id for fact in (*opened, *finished)})
         facts: dict[VenueOrderId, OrderFact] = {}
-        for fact in (*opened, *(each for each in finished if each.ts_venue >= since)):
+        for fact in (*opened, *(each for each in finished if each.ts_venue >= since), *rested):
             known = facts.get(fact.venue_order_id)
             if known is None or fact.age_key >= known.age_key:
                 facts[fact.venue_order_id] = fact
@@ -93,22 +119,32 @@ class Sweep:
         return flag(mapping(body, "data", "answer"), "dualSidePosition", "data", default=False)
 
     async def _orders(self, begin: int, end: int, asked: Mapping[str, str]) -> list[Row]:
-        """Rows of ``allOrders`` in a window of time; a full page is asked for again as two halves, since
-        the documentation does not say which end of the window a page begins at."""
-        found: list[Row] = []
-        windows = list(_windows(begin, end))
-        for _ in range(_MOST_PAGES):
-            if not windows:
-                return found
-            first, last = windows.pop()
-            params = {**asked, "startTime": str(first), "endTime": str(last), "limit": str(_PAGE)}
-            page = await self._listed("trade/allOrders", params)
-            if len(page) < _PAGE or first == last:
-                found += page
-                continue
-            middle = (first + last) // 2
-            windows += [(first, middle), (middle + 1, last)]
-        raise VenueError(f"allOrders: more than {_MOST_PAGES} pages; sweep more often")
+        """Rows of ``allOrders`` in a window of time, ns."""
+
+        async def ask(first: int, last: int) -> list[Row]:
+            window = {"startTime": str(first), "endTime": str(last), "limit": str(_PAGE)}
+            return await self._listed("trade/allOrders", {**asked, **window})
+
+        return await _whole(ask, begin, end, _PAGE)
+
+    async def _rested(self, since: int, known: Container[VenueOrderId]) -> list[OrderFact]:
+        """Orders made long before and filled since, which history does not list: their fills name them."""
+
+        async def ask(first: int, last: int) -> list[Row]:
+            # the window is open at its beginning
+            asked = {"tradingUnit": "COIN", "startTs": str(first - 1), "endTs": str(last)}
+            body = await self._ask(SWAP_V2, "trade/allFillOrders", asked)
+            return rows(mapping(body, "data", "allFillOrders"), "fill_orders", "data")
+
+        filled: dict[str, str] = {}
+        for row in await _whole(ask, since, self._rest.venue_now() + _AHEAD_NS, _FILLS_PAGE):
+            filled[text(row, "orderId", "fill_orders")] = text(row, "symbol", "fill_orders")
+        found = []
+        for order, symbol in filled.items():
+            if VenueOrderId(order) not in known:
+                body = await self._ask(SWAP_V2, "trade/order", {"symbol": symbol, "orderId": order})
+                found.append(mapping(mapping(body, "data", "answer"), "order", "data"))
+        return self._facts(found)
 
     async def _fills(self, since: int, facts: Collection[OrderFact]) -> list[Execution]:
         """The fills of the orders: asked for by instrument, and named as their orders are."""
