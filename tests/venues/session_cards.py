@@ -172,7 +172,7 @@ async def own_id_comes_back(bench: Bench) -> None:
 async def quiet_hour(bench: Bench) -> None:
     async with bench.feed() as feed:
         (before,) = bench.venue.sessions("alice")
-        await trio.sleep(3_500)
+        await trio.sleep(3_700)
         assert bench.venue.sessions("alice") == (before,)
         assert feed.said("session.ended") == []
 
