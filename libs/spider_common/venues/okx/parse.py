@@ -201,7 +201,7 @@ def permissions(row: Row, *, place: str) -> KeyPermissions:
 
 def _listed_in(row: Row, field: str, place: str) -> tuple[str, ...]:
     """The parts of a text with commas."""
-    parts = (part.strip() for part in text(row, field, place, default="").split(","))
+    parts = (part.strip() for part in text(row, field, place).split(","))
     return tuple(part for part in parts if part)
 
 
