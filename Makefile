@@ -6,6 +6,7 @@ SHELL := bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SEEDS ?= 10
+FRAMES ?= 100000
 ARGS ?=
 
 BIN := .venv/bin
@@ -19,7 +20,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench simulate format lock clean
+.PHONY: help demo up test check bench simulate fuzz format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +45,9 @@ bench: $(READY) ## Measure our wire beside what one would use instead, write ben
 
 simulate: $(READY) ## Run SEEDS=10 simulated hours, each twice, and compare the traces
 	$(BIN)/spider simulate --seeds $(SEEDS)
+
+fuzz: $(READY) ## Read FRAMES=100000 mutated frames of each venue's socket
+	$(PY) -m tests.venues.fuzz $(FRAMES)
 
 format: $(READY) ## Sort imports, apply safe fixes, format
 	$(BIN)/ruff check --fix

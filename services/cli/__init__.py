@@ -22,6 +22,7 @@ from spider_common.domain.identifiers import AccountId, EventId
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Equity, Product
 from spider_common.domain.reasons import Reason
+from spider_common.venues.cards import CARDS
 from spider_common.venues.outcomes import UnreadableFrame
 
 app = typer.Typer(
@@ -135,6 +136,24 @@ def show_journal(
         return
     for row in rows:
         show.print_row(row)
+
+
+@app.command("venues")
+def show_venues(
+    cards: Annotated[bool, typer.Option("--cards", help="The acceptance cards that hold at each.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All tables, as in docs/venues.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the venues can do and within which limits. Asks no venue."""
+    from services.cli import venues  # noqa: PLC0415 brings ccxt with it
+
+    if markdown:
+        typer.echo(venues.markdown(), nl=False)
+    elif as_json:
+        show.print_json(*(CARDS if cards else [venues.capabilities()]))
+    else:
+        for table in venues.card_tables() if cards else venues.venue_tables():
+            show.print_table(*table)
 
 
 @app.command()

@@ -27,7 +27,7 @@ def print_json(*values: object) -> None:
 
 def print_intents(title: str, intents: Iterable[tuple[int, Intent]]) -> None:
     """What a plan wants, each with its shard."""
-    _print_table(
+    print_table(
         title,
         ("shard", "client", "account", "symbol", "leg", "side", "quantity", "size", "state", "reason"),
         (
@@ -51,7 +51,7 @@ def print_intents(title: str, intents: Iterable[tuple[int, Intent]]) -> None:
 def print_row(row: JournalRow) -> None:
     """What became of an event in one shard."""
     event, lease = row.event, row.lease
-    _print_table(
+    print_table(
         f"product {event.product}, shard {event.shard} of {event.shards}: "
         f"owner {lease.owner}, fence {lease.fence}, lease until {_moment(lease.ends)}",
         (
@@ -104,7 +104,8 @@ def _moment(ts: int) -> str:
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{ts % _S // _MS:03d}Z"
 
 
-def _print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table for a terminal."""
     from rich.console import Console  # noqa: PLC0415 tables only: with --json nobody waits for it
     from rich.table import Table  # noqa: PLC0415 as above
     from rich.text import Text  # noqa: PLC0415 as above

@@ -50,6 +50,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Smallest order in base quantity."""
         return self.minimum * self.contract_size
 
+    def takes(self, size: Decimal, *prices: Decimal | None) -> bool:
+        """Whether an order may have such a venue size and such prices; None is no price."""
+        if size < self.minimum or size % self.lot:
+            return False
+        return not any(price <= 0 or price % self.tick for price in prices if price is not None)
+
     def to_base(self, size: Decimal) -> Decimal:
         """Venue size -> base quantity, exactly."""
         return size * self.contract_size

@@ -51,6 +51,19 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     margin_mode: MarginMode = MarginMode.CROSS
     trigger: Trigger | None = None
 
+    @property
+    def closes(self) -> bool:
+        """Whether a hedged order trades against its position; the direction says so there."""
+        return (self.position_side, self.side) in (
+            (PositionSide.LONG, Side.SELL),
+            (PositionSide.SHORT, Side.BUY),
+        )
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it can open nothing."""
+        return self.reduce_only or self.closes
+
 
 class OrderRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An order of ours at its venue: by its client order id, and by the venue's own where that is known."""

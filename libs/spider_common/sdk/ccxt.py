@@ -237,12 +237,14 @@ class Codec:
         """The first request that `work`, given ccxt's exchange object, would send.
 
         Raises:
-            ValueError: it would send none.
+            ValueError: it would send none, or ccxt refuses.
         """
         try:
             work(self._ccxt)
         except _Built as built:
             return built.request
+        except self._error as error:
+            raise ValueError(str(error)) from error
         raise ValueError("no request was made")
 
     def parse(self, work: Callable[[Any], T]) -> T:

@@ -83,11 +83,14 @@ def _set_margin_type(call: Call) -> Fields:
     return {}
 
 
+_RIGHTS: Final = {"read": 2, "trade": 3, "withdraw": 5}
+
+
 def _permissions(call: Call) -> Fields:
     return {
         "apiKey": call.account.credentials.key,
-        "permissions": [2, 3],
-        "ipAddresses": [],
+        "permissions": [_RIGHTS[right] for right in call.account.rights],
+        "ipAddresses": list(call.account.addresses),
         "note": "simulated",
     }
 

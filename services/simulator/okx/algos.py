@@ -45,7 +45,7 @@ class Algos:
 
     def __init__(self, venue: Venue) -> None:
         self._next = venue.clock.now()
-        self._rows: dict[str, list[Fields]] = {}
+        self._rows: dict[str, tuple[Account, list[Fields]]] = {}
 
     def endpoints(self) -> dict[tuple[str, str], Endpoint]:
         return {
@@ -123,7 +123,11 @@ class Algos:
         ]
 
     def _of(self, account: Account) -> list[Fields]:
-        return self._rows.setdefault(account.name, [])
+        owner, rows = self._rows.get(account.name, (None, []))
+        if owner is not account:  # new, or new since the venue was reset
+            rows = []
+            self._rows[account.name] = account, rows
+        return rows
 
 
 def _prices(body: _PlaceBody) -> list[tuple[Number, Number]]:

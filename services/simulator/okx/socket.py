@@ -1,15 +1,13 @@
 """OKX's private WebSocket, /ws/v5/private: login, subscriptions, pushes, heartbeat."""
 
-import contextlib
 import random
-from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
-import trio
 import trio_websocket
 
 from services.simulator.accounts import Account
+from services.simulator.conversation import Conversation, converse
 from services.simulator.ledger import Entry, Executed, Rejected
 from services.simulator.okx import auth, balances, shapes
 from services.simulator.okx.limits import RateLimits
@@ -20,7 +18,6 @@ from spider_common.clock import NS_PER_S
 PATH: Final = "/ws/v5/private"
 
 _IDLE: Final = 30.0  # seconds without traffic before the venue closes (4004)
-_OUTBOX: Final = 1024  # pushes a slow reader may fall behind before the venue closes (4005)
 _REQUESTS: Final = 480  # logins, subscriptions and unsubscriptions of one connection in an hour
 _HOUR: Final = 3600 * NS_PER_S
 _SESSIONS: Final = 30  # connections of one account that may subscribe to one channel
@@ -66,50 +63,20 @@ class OkxSocket:
 
     async def converse(self, websocket: trio_websocket.WebSocketConnection) -> int | None:
         """One connection. Returns the code to close with; None: it broke."""
-        outbox, sending = trio.open_memory_channel[str](_OUTBOX)
-        session = _Session(self._venue, f"{self._rng.getrandbits(32):08x}", outbox)
-        with contextlib.ExitStack() as attachment, session.scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_write, websocket, sending, session.scope, name="okx.socket.write")
-                session.on_login = lambda account: attachment.enter_context(
-                    self._venue.attached(account, session)
-                )
-                await _read(websocket, session)
-                nursery.cancel_scope.cancel()
-        return session.close_code
+        session = _Session(self._venue, f"{self._rng.getrandbits(32):08x}")
+        return await converse(websocket, session, self._venue)
 
 
-async def _write(
-    websocket: trio_websocket.WebSocketConnection,
-    sending: trio.MemoryReceiveChannel[str],
-    scope: trio.CancelScope,
-) -> None:
-    with contextlib.suppress(trio_websocket.ConnectionClosed):  # the reader sees it too, and ends the session
-        async for text in sending:
-            await websocket.send_message(text)
-        scope.cancel()  # the session has said its last
+class _Session(Conversation):
+    """What is said on one connection."""
 
-
-async def _read(websocket: trio_websocket.WebSocketConnection, session: "_Session") -> None:
-    with contextlib.suppress(trio_websocket.ConnectionClosed):
-        while True:
-            session.receive(await websocket.get_message())
-
-
-class _Session:
-    """One connection's state. Everything but the two loops above is synchronous."""
-
-    def __init__(self, venue: Venue, conn_id: str, outbox: trio.MemorySendChannel[str]) -> None:
+    def __init__(self, venue: Venue, conn_id: str) -> None:
+        super().__init__(quiet_s=_IDLE, quiet_code=4004, full_code=4005)
         self.conn_id = conn_id
-        self.close_code: int | None = 4004
-        self.scope = trio.CancelScope(deadline=trio.current_time() + _IDLE)
-        self.on_login: Callable[[Account], object] = lambda _: None
         self._venue = venue
-        self._outbox = outbox
         self._account: Account | None = None
         self._args: list[Arg] = []
         self._limits = RateLimits(_HOUR)
-        self._finished = False
 
     # What the venue does to it
 
@@ -138,9 +105,6 @@ class _Session:
                 rows = [balances.balance_and_position(exchange, self._account, entry, now)]
                 self._push(arg, rows)
 
-    def drop(self) -> None:
-        self._end(None)
-
     def announce_close(self) -> None:
         self._send(
             {
@@ -155,11 +119,11 @@ class _Session:
 
     def receive(self, message: str | bytes) -> None:
         """Answers one frame."""
-        if self._finished:
+        if self.finished:
             return
-        self._touch()
+        self.heard()
         if message == "ping":
-            self._put("pong")
+            self._say("pong")
             return
         try:
             frame = msgspec.json.decode(message, type=_Frame)
@@ -191,7 +155,7 @@ class _Session:
         )
         if isinstance(found, str):
             self._error(found)
-            self._finish(4001)
+            self.finish(4001)
             return
         self._account = found
         self.on_login(found)
@@ -268,29 +232,11 @@ class _Session:
         self._send(named | {"event": "error", "code": code, "msg": message, "connId": self.conn_id})
 
     def _send(self, body: Fields) -> None:
-        self._put(msgspec.json.encode(body).decode())
+        self._say(msgspec.json.encode(body).decode())
 
-    def _put(self, text: str) -> None:
-        if self.scope.cancel_called:
-            return  # it is closing
-        self._touch()
-        try:
-            self._outbox.send_nowait(text)
-        except trio.WouldBlock:
-            self._end(4005)
-
-    def _touch(self) -> None:
-        self.scope.deadline = trio.current_time() + _IDLE
-
-    def _finish(self, code: int) -> None:
-        """Closes once what was said is sent."""
-        self.close_code = code
-        self._finished = True
-        self._outbox.close()
-
-    def _end(self, code: int | None) -> None:
-        self.close_code = code
-        self.scope.cancel()
+    def _say(self, text: str) -> None:
+        self.heard()  # whatever is said either way keeps the connection
+        self.put(text)
 
 
 def _concerns(arg: Arg, kind: str, symbol: str) -> bool:

@@ -17,6 +17,7 @@ from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.orders import OrderFact, OrderStatus
 from spider_common.domain.products import Account
 from spider_common.domain.quantities import ZERO
+from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
@@ -41,6 +42,7 @@ from spider_common.venues.outcomes import (
     Lookup,
     NotFound,
     Outcome,
+    Refused,
     Rejected,
     Unknown,
     UnreadableFrame,
@@ -132,11 +134,15 @@ class BingxClient:
 
     async def ready_to_place(self, order: OrderRequest) -> None:
         account = order.account.account
-        await self._rest.turn(self._place_bucket(account), client=account, reducing=order.reduce_only)
+        await self._rest.turn(self._place_bucket(account), client=account, reducing=order.reduces)
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         if why := orders.refused_trigger(order.trigger):
             return Rejected("unsupported", why)
+        listed = self.known_instruments.get(Venue.BINGX, order.symbol)
+        prices = [order.price, order.trigger.price if order.trigger else None]
+        if listed is None or not listed.takes(order.size, *prices):
+            return Refused(Reason.INSTRUMENT_CHANGED)  # since the order was planned
         request = self._codec.order_request(
             order.symbol,
             side=order.side,

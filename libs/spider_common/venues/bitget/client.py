@@ -120,9 +120,9 @@ class BitgetClient:
     # Writes
 
     async def ready_to_place(self, order: OrderRequest) -> None:
-        account, reducing = order.account.account, order.reduce_only or requests.closes(order)
+        account = order.account.account
         await self._budgets.acquire(
-            (self._orders_of(order.account), self._orders), client=account, reducing=reducing
+            (self._orders_of(order.account), self._orders), client=account, reducing=order.reduces
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:

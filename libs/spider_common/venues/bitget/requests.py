@@ -39,8 +39,8 @@ def place(order: OrderRequest, codec: Codec, listed: Instrument, closing: Closin
         ValueError: the venue would not take the size or the price as it is, or has no such instrument.
     """
     prices = [order.price, order.trigger.price if order.trigger else None]
-    if order.size % listed.lot or any(price % listed.tick for price in prices if price is not None):
-        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is between its steps")
+    if not listed.takes(order.size, *prices):
+        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is not among its steps")
     if order.trigger is not None:
         return _conditional(order, order.trigger, closing)
     force = {"force": _FORCE[order.order_type]} if order.order_type in _FORCE else {}
@@ -125,16 +125,8 @@ def _conditional(order: OrderRequest, trigger: Trigger, closing: ClosingSide) ->
     )
 
 
-def closes(order: OrderRequest) -> bool:
-    """Whether a hedged order closes: its direction is against its position."""
-    return (order.position_side, order.side) in (
-        (PositionSide.LONG, Side.SELL),
-        (PositionSide.SHORT, Side.BUY),
-    )
-
-
 def _side(order: OrderRequest, closing: ClosingSide) -> str:
-    if closing is ClosingSide.POSITION and closes(order):
+    if closing is ClosingSide.POSITION and order.closes:
         return "buy" if order.position_side is PositionSide.LONG else "sell"
     return order.side.value
 
@@ -142,7 +134,7 @@ def _side(order: OrderRequest, closing: ClosingSide) -> str:
 def _position(order: OrderRequest) -> dict[str, Any]:
     """Which position an order works on: in hedge mode by ``tradeSide``, where reduceOnly does not apply."""
     if order.position_side is not PositionSide.NET:
-        return {"tradeSide": "close" if closes(order) else "open"}
+        return {"tradeSide": "close" if order.closes else "open"}
     return {"reduceOnly": True} if order.reduce_only else {}
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from spider_common.budgets.fair import Budgets
-from spider_common.budgets.limits import ADDRESS, Limit
+from spider_common.budgets.limits import ADDRESS, Limit, Name
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
@@ -49,6 +49,7 @@ from spider_common.venues.rows import Row
 from spider_common.venues.venue import Capabilities, Told
 
 ORDERS: Final = Limit(60, 2.0)  # per account and instrument, for each of place, cancel and amend
+CONDITIONAL: Final = Limit(20, 2.0)  # per account, for each of place and cancel
 ACCOUNT: Final = Limit(1000, 2.0)  # per sub-account, new and amended orders
 KIND: Final = "SWAP"
 """What is copied: linear swaps."""
@@ -93,7 +94,7 @@ class OkxClient:
             limits={
                 "place, cancel, amend": f"{ORDERS.count}/2 s each, an account and instrument",
                 "new and amended orders": f"{ACCOUNT.count}/2 s an account",
-                "conditional orders": "20/2 s an account",
+                "conditional orders": f"{CONDITIONAL.count}/2 s each of place and cancel, an account",
                 "queries": "20/2 s each, an account (balance, positions 10/2 s)",
                 "settings": "leverage 20/2 s, position mode 5/2 s, an account",
             },
@@ -121,10 +122,10 @@ class OkxClient:
     async def ready_to_place(self, order: OrderRequest) -> None:
         account = order.account.account
         await self._budgets.acquire(
-            (("order", account, order.symbol), ORDERS),
+            _turn(order),
             (("account", account), ACCOUNT),
             client=account,
-            reducing=order.reduce_only,
+            reducing=order.reduces,
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
@@ -138,9 +139,7 @@ class OkxClient:
         named = "ordId" if order.trigger is None else "algoId"
         outcome = await self._write(credentials, request, expires, named=named)
         if isinstance(outcome, RateLimited):
-            await self._budgets.back_off(
-                ("order", order.account.account, order.symbol), ORDERS, outcome.until
-            )
+            await self._budgets.back_off(*_turn(order), outcome.until)
         return outcome
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
@@ -157,6 +156,7 @@ class OkxClient:
             return Unknown(str(error))
         if waiting is None or waiting.status.is_final:
             return outcome
+        await self._budgets.acquire((("cancel-algos", order.account.account), CONDITIONAL))
         request = requests.cancel_conditional(order.symbol, waiting.venue_order_id)
         return await self._write(credentials, request, expires, named="algoId", of_order=True)
 
@@ -164,7 +164,7 @@ class OkxClient:
         """Changes an open order, which stays the one it is."""
         account, symbol = change.ref.account.account, change.ref.symbol
         listed = self.known_instruments.get(Venue.OKX, symbol)
-        if listed is None or not requests.fits(listed, change.size, change.price):
+        if listed is None or not listed.takes(change.size, change.price):
             return Refused(Reason.INSTRUMENT_CHANGED)
         await self._budgets.acquire((("amend", account, symbol), ORDERS), (("account", account), ACCOUNT))
         return await self._write(credentials, requests.amend(change), expires, named="ordId", of_order=True)
@@ -372,6 +372,14 @@ class _CodeError(VenueError):
     def __init__(self, path: str, code: str, words: str) -> None:
         self.code = code
         super().__init__(f"{path}: {code} {words}")
+
+
+def _turn(order: OrderRequest) -> tuple[Name, Limit]:
+    """The narrowest of the buckets that an order takes a token of."""
+    account = order.account.account
+    if order.trigger is not None:
+        return ("conditional", account), CONDITIONAL
+    return ("order", account, order.symbol), ORDERS
 
 
 def _outcome(reply: Reply, now: int, *, named: str | None, of_order: bool) -> Outcome:

@@ -5,7 +5,6 @@ Sources: https://www.okx.com/docs-v5/en/#order-book-trading-trade-post-place-ord
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from spider_common.domain.instruments import Instrument
@@ -41,8 +40,8 @@ def place(order: OrderRequest, codec: Codec, listed: Instrument) -> VenueRequest
         ValueError: the venue would not take the size or the price as it is, or has no such instrument.
     """
     prices = [order.price, None if order.trigger is None else order.trigger.price]
-    if not fits(listed, order.size, *prices):
-        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is between its steps")
+    if not listed.takes(order.size, *prices):
+        raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is not among its steps")
     if order.trigger is not None:
         return _conditional(order, order.trigger)
     return codec.order_request(
@@ -53,13 +52,6 @@ def place(order: OrderRequest, codec: Codec, listed: Instrument) -> VenueRequest
         price=order.price,
         params={**_position(order), **_KIND.get(order.order_type, {})},
     )
-
-
-def fits(listed: Instrument, size: Decimal, *prices: Decimal | None) -> bool:
-    """Whether the instrument has such a size and such prices."""
-    if size < listed.minimum or size % listed.lot:
-        return False
-    return not any(price <= 0 or price % listed.tick for price in prices if price is not None)
 
 
 def cancel(order: OrderRef) -> VenueRequest:
