@@ -14,11 +14,12 @@ from typing import Annotated
 import typer
 
 from services.cli import show
+from services.cli.dialects import events_in
 from services.cli.files import load, load_events, load_instruments
-from services.cli.frames import frames_of, okx_events, shown
+from services.cli.frames import frames_of, shown
 from services.cli.refusal import Refusal, refusing
 from spider_common.domain import planning
-from spider_common.domain.identifiers import AccountId, EventId
+from spider_common.domain.identifiers import AccountId, EventId, Venue
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Equity, Product
 from spider_common.domain.reasons import Reason
@@ -31,39 +32,40 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug shows its plain traceback
     help="What the system would make of a frame or an event, and what it has made of one.",
 )
-decode = typer.Typer(no_args_is_help=True, help="Print the normalised events of raw private frames.")
-app.add_typer(decode, name="decode")
-
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout instead of a table.")]
 Lists = Annotated[
     list[Path] | None,
-    typer.Option("--instruments", help="An answer of OKX's public/instruments; may be repeated."),
+    typer.Option("--instruments", help="A venue's list of what it trades; may be repeated."),
 ]
 
 
-@decode.command("okx")
+@app.command("decode")
 @refusing()
-def decode_okx(
+def decode_frames(
+    venue: Annotated[Venue, typer.Argument(help="Whose frames they are.")],
     instruments: Lists = None,
-    account: Annotated[str, typer.Option(help="Whose socket the frames came from.")] = "okx-leader",
+    account: Annotated[
+        str, typer.Option(help="Whose socket the frames came from.", show_default="VENUE-leader")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Changes nothing: events are JSON lines.")] = True,  # noqa: ARG001 each command takes it
 ) -> None:
-    """OKX frames on stdin, one a line or JSON over several lines, to events on stdout."""
+    """Raw private frames on stdin, text or gzip, to normalised events on stdout."""
     from spider_common.clock import SystemClock  # noqa: PLC0415 brings Trio with it
 
     known, clock = load_instruments(instruments or []), SystemClock()
+    whose = AccountId(account or f"{venue}-leader")
     frames = unreadable = 0
-    for line, frame in frames_of(sys.stdin.buffer):
+    for place, frame in frames_of(sys.stdin.buffer):
         frames += 1
         try:
-            events = okx_events(frame, account=AccountId(account), instruments=known, seen=clock.now())
+            events = events_in(frame, venue, account=whose, instruments=known, seen=clock.now())
         except UnreadableFrame as error:
             unreadable += 1
-            typer.echo(f"line {line}: {error}\n  {shown(frame)}", err=True)
+            typer.echo(f"{place}: {error}\n  {shown(frame)}", err=True)
         else:
             show.print_json(*events)
     if not frames:
-        raise Refusal("stdin: no frame in it; write: spider decode okx < frame.json")
+        raise Refusal(f"stdin: no frame in it; write: spider decode {venue} < frame.json")
     raise typer.Exit(1 if unreadable else 0)
 
 

@@ -1,23 +1,39 @@
 """What the commands read from files: strict, each error with its file, its field and the fix."""
 
 import sys
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from services.cli.refusal import Refusal
-from services.simulator.instruments import OKX_INSTRUMENTS
+from services.simulator.instruments import BINGX_INSTRUMENTS, BITGET_INSTRUMENTS, OKX_INSTRUMENTS
 from services.simulator.instruments import Instrument as Listed
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
 from spider_common.domain.intents import LeaderEvent
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Product
-from spider_common.venues.okx import parse
+from spider_common.venues.bingx import parse as bingx
+from spider_common.venues.bitget import parse as bitget
+from spider_common.venues.okx import parse as okx
 from spider_common.venues.outcomes import UnreadableFrame
 
 T = TypeVar("T")
+
+_LISTED: Final = {
+    Venue.OKX: OKX_INSTRUMENTS,
+    Venue.BITGET: BITGET_INSTRUMENTS,
+    Venue.BINGX: BINGX_INSTRUMENTS,
+}
+_PARSERS: Final[dict[str | int, Callable[..., Instrument | None]]] = {
+    "0": okx.instrument,
+    "00000": bitget.instrument,
+    0: bingx.instrument,
+}
+"""By the code of success, in which the venues' answers differ."""
 
 
 def load(path: Path, kind: type[T]) -> T:
@@ -65,22 +81,23 @@ def load_events(path: Path, product: Product, of: Path) -> list[LeaderEvent]:
 
 
 def load_instruments(paths: list[Path]) -> InstrumentList:
-    """The instruments in answers of OKX's ``public/instruments``; without any, the simulator's.
+    """The instruments in answers of the venues' listings; without any, the simulators'.
 
     Raises:
         Refusal: as `load`; or an answer tells of an error, or a row is not as documented.
     """
     if not paths:
-        return InstrumentList(_known(each) for each in OKX_INSTRUMENTS)
+        return InstrumentList(_known(venue, each) for venue, listed in _LISTED.items() for each in listed)
     found: list[Instrument] = []
     for path in paths:
         answer = load(path, _Answer)
-        if answer.code != "0":
-            raise Refusal(f"{path}: code: {answer.code} {answer.msg} is an error of OKX; ask it again")
+        if answer.code not in _PARSERS:
+            raise Refusal(f"{path}: code: {answer.code} {answer.msg} is an error of the venue; ask it again")
+        read_row = _PARSERS[answer.code]
         try:
-            read = [parse.instrument(row, place=f"data[{n}]") for n, row in enumerate(answer.data)]
+            read = [read_row(row, place=f"data[{n}]") for n, row in enumerate(answer.data or ())]
         except UnreadableFrame as error:
-            raise Refusal(f"{path}: {error}; ask OKX for public/instruments again") from None
+            raise Refusal(f"{path}: {error}; ask the venue for its list again") from None
         found += [each for each in read if each is not None]
     return InstrumentList(found)
 
@@ -91,8 +108,8 @@ class _Decoded(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Answer(msgspec.Struct):
-    code: str
-    data: list[dict[str, Any]]
+    code: str | int
+    data: list[dict[str, Any]] | None = None
     msg: str = ""
 
 
@@ -107,9 +124,10 @@ def _convert(path: Path, content: bytes, kind: type[T]) -> T:
     try:
         if path.suffix in {".yaml", ".yml"}:
             return msgspec.convert(_yaml(path, content), kind)
-        return msgspec.json.decode(content, type=kind)
-    # ValidationError is a DecodeError; the others are text that is no UTF-8 and nesting without an end
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return msgspec.json.Decoder(kind, float_hook=Decimal).decode(content)
+    # ValidationError is a DecodeError; the others are text that is no UTF-8, nesting without an end and
+    # an exponent beyond Decimal's
+    except (msgspec.DecodeError, UnicodeError, RecursionError, ArithmeticError) as error:
         raise Refusal(f"{path}: {error}; docs/cli.md shows what stands there") from None
 
 
@@ -133,10 +151,10 @@ def _yaml(path: Path, content: bytes) -> object:
         raise Refusal(f"{path}: not YAML: {error}; mend it") from None
 
 
-def _known(listed: Listed) -> Instrument:
-    """A simulated instrument as its venue would list it to us."""
+def _known(venue: Venue, listed: Listed) -> Instrument:
+    """A simulated instrument as our client reads it from its venue's list."""
     return Instrument(
-        venue=Venue.OKX,
+        venue=venue,
         symbol=listed.symbol,
         kind=InstrumentKind(listed.kind),
         base=listed.base,

@@ -1,34 +1,52 @@
-"""Raw private frames to normalised events, as `spider decode` prints them. Pure."""
+"""Where one raw frame ends and the next begins, in text and in gzip, and how one is shown. Pure."""
 
+import base64
+import re
+import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 import msgspec
 
-from spider_common.domain.identifiers import AccountId
-from spider_common.domain.instruments import InstrumentList
-from spider_common.venues.okx.session import told
+from spider_common.venues.bingx.session import unpacked
 from spider_common.venues.outcomes import UnreadableFrame
-from spider_common.venues.rows import MAX_FRAME, Row, code, read_object, text
+from spider_common.venues.rows import MAX_FRAME
 
-Event = dict[str, object]
-
-_HEARTBEATS: Final = (b"ping", b"pong")
+_GZIP: Final = b"\x1f\x8b"
+_GZIP_WITH_METHOD: Final = b"\x1f\x8b\x08"
+_CHUNK: Final = 1 << 12
 _SHOWN: Final = 1 << 16
-_CONTROL: Final = frozenset(
-    {"login", "subscribe", "unsubscribe", "notice", "error", "channel-conn-count", "channel-conn-count-error"}
-)
+_SECRET: Final = ("passphrase", "listenKey")
+_HEX: Final = re.compile(rb"(?i:1f8b[0-9a-f]*)")
+_BASE64: Final = re.compile(rb"H4sI[0-9A-Za-z+/]*=*")
+_ALONE: Final = re.compile(rb"[Pp]ing|[Pp]ong|%b|%b" % (_HEX.pattern, _BASE64.pattern))
+"""A line that is a frame by itself: a heartbeat, or gzip as text."""
 
 
-def frames_of(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The frames in a text, each with the number of its first line: one a line, or JSON over several.
+def frames_of(lines: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The frames in what was kept of a socket, each with its place: ``line 3``, or ``frame 3`` of gzip.
 
-    A frame ends where its JSON is complete, or before a line that begins with ``{`` or is a heartbeat.
-    So a broken frame ends at the next one and spoils no other.
+    What begins as gzip does is gzip frames one after another. Anything else is text: a frame a line, or JSON
+    over several lines, or a line of hex or base64 for a gzip frame.
+    """
+    rest = iter(lines)
+    first = next(rest, b"")
+    if first.startswith(_GZIP):
+        members = _gzip_frames(first + b"".join(rest))
+        return ((f"frame {number}", frame) for number, frame in enumerate(members, start=1))
+    return ((f"line {number}", frame) for number, frame in _text_frames(chain([first], rest)))
+
+
+def _text_frames(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Each frame with the number of its first line.
+
+    A frame ends where its JSON is complete, or before a line that begins with ``{`` or stands alone. So a
+    broken frame ends at the next one and spoils no other.
     """
     began, pending = 0, b""
     for number, line in enumerate(lines, start=1):
-        if pending and (line.startswith(b"{") or line.strip() in _HEARTBEATS):
+        if pending and (line.startswith(b"{") or _ALONE.fullmatch(line.strip())):
             yield began, pending.rstrip()
             pending = b""
         if not pending:
@@ -42,7 +60,7 @@ def frames_of(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_complete(text: bytes) -> bool:
-    if text in _HEARTBEATS or len(text) > MAX_FRAME:
+    if _ALONE.fullmatch(text) or len(text) > MAX_FRAME:
         return True
     if not text.endswith((b"}", b"]")):
         return False
@@ -53,49 +71,64 @@ def _is_complete(text: bytes) -> bool:
     return True
 
 
-def okx_events(frame: bytes, *, account: AccountId, instruments: InstrumentList, seen: int) -> list[Event]:
-    """What an OKX frame tells, each event under the name of its kind. `seen`: Unix ns.
+def _gzip_frames(content: bytes) -> Iterator[bytes]:
+    """Each gzip member. A broken one ends where the next begins, as well as that can be told."""
+    began = 0
+    while began < len(content):
+        if content[began : began + 1].isspace():  # between members
+            began += 1
+            continue
+        ended = _end_of_member(content, began)
+        if ended is None:
+            following = content.find(_GZIP_WITH_METHOD, began + 1)
+            ended = following if following > 0 else len(content)
+        yield content[began:ended]
+        began = ended
+
+
+def _end_of_member(content: bytes, began: int) -> int | None:
+    """Where the gzip member that begins there ends; None if it is none, is broken or is larger than any."""
+    unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header
+    for at in range(began, min(len(content), began + MAX_FRAME), _CHUNK):
+        chunk = content[at : at + _CHUNK]
+        try:
+            unzip.decompress(chunk, MAX_FRAME)
+        except zlib.error:
+            return None
+        if unzip.eof:
+            return at + len(chunk) - len(unzip.unused_data)
+        if unzip.unconsumed_tail:
+            return None
+    return None
+
+
+def binary(frame: bytes) -> bytes:
+    """The frame that a line of hex or base64 stands for; any other as it is.
 
     Raises:
-        UnreadableFrame: it is not as the venue documents it. The text names the place.
+        UnreadableFrame: a piece of the line is missing.
     """
-    if frame in _HEARTBEATS:
-        return [{"control": {"event": frame.decode()}}]
-    body = read_object(frame, "frame")
-    if "op" in body:
-        raise UnreadableFrame("frame.op: a request to the venue; leave it out and keep what the venue sent")
-    if "event" in body:
-        return [{"control": _control(body)}]
-    facts = told(body, account=account, instruments=instruments, seen=seen)
-    events: list[Event] = [{"event_id": fact.event_id, "order": fact} for fact in facts.facts]
-    events += [{"execution": execution} for execution in facts.executions]
-    events += [{"equity": equity} for equity in facts.equities]
-    events += [{"position": position} for position in facts.positions]
-    return events
-
-
-def _control(body: Row) -> dict[str, str]:
-    event = text(body, "event", "frame")
-    if event not in _CONTROL:
-        raise UnreadableFrame(f"frame.event: {event!r} is none of {', '.join(sorted(_CONTROL))}")
-    argument = body.get("arg")
-    channel = text(argument, "channel", "frame.arg", default="") if isinstance(argument, dict) else ""
-    told_of = {
-        "event": event,
-        "channel": channel,
-        "code": code(body, "code", "frame", default=""),
-        "msg": text(body, "msg", "frame", default=""),
-    }
-    return {name: value for name, value in told_of.items() if value}
+    try:
+        if _HEX.fullmatch(frame):
+            return bytes.fromhex(frame.decode())
+        if _BASE64.fullmatch(frame):
+            return base64.b64decode(frame, validate=True)
+    except ValueError as error:
+        raise UnreadableFrame(f"frame: the line of hex or base64 is not whole: {error}") from error
+    return frame
 
 
 def shown(frame: bytes) -> str:
-    """A frame for a person's eyes, its beginning if it is larger than any that OKX sends.
+    """A frame for a person's eyes, its beginning if it is larger than any that a venue sends.
 
-    One with a passphrase in it, as a login request has, stays hidden.
+    One with a secret in it, as a login request has, stays hidden.
     """
-    if b"passphrase" in frame:
-        return "(not shown: it has a passphrase in it)"
-    rest = len(frame) - _SHOWN
-    more = f" ... and {rest} bytes more" if rest > 0 else ""
-    return frame[:_SHOWN].decode(errors="backslashreplace") + more
+    try:
+        text = unpacked(binary(frame))
+    except UnreadableFrame:
+        text = frame.hex() if frame.startswith(_GZIP) else frame.decode(errors="backslashreplace")
+    for secret in _SECRET:
+        if secret in text:
+            return f"(not shown: it has a {secret} in it)"
+    rest = len(text) - _SHOWN
+    return text[:_SHOWN] + (f" ... and {rest} characters more" if rest > 0 else "")

@@ -10,7 +10,7 @@ from services.simulator.bingx.call import Call, Endpoint
 from services.simulator.bingx.codes import BingxError
 from services.simulator.bingx.conditionals import Conditionals
 from services.simulator.bingx.streams import ListenKeys
-from services.simulator.okx.limits import RateLimits
+from services.simulator.limits import RateLimits
 from services.simulator.request import Request, Response
 from services.simulator.venue import Venue
 from spider_common.clock import NS_PER_MS, NS_PER_S

@@ -10,7 +10,7 @@ from services.simulator.bitget.auth import authenticate, check_age
 from services.simulator.bitget.call import Call, Closing, Endpoint
 from services.simulator.bitget.codes import BitgetError
 from services.simulator.bitget.plans import Plans
-from services.simulator.okx.limits import RateLimits
+from services.simulator.limits import RateLimits
 from services.simulator.request import Request, Response
 from services.simulator.venue import Venue
 from spider_common.clock import NS_PER_MS, NS_PER_S

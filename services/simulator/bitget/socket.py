@@ -13,7 +13,7 @@ from services.simulator.bitget.call import Closing
 from services.simulator.bitget.shapes import COIN, PRODUCT, Fields, number
 from services.simulator.conversation import Conversation, converse
 from services.simulator.ledger import Entry, Executed, Rejected
-from services.simulator.okx.limits import RateLimits
+from services.simulator.limits import RateLimits
 from services.simulator.venue import Venue
 from spider_common.clock import NS_PER_MS, NS_PER_S
 

@@ -9,8 +9,8 @@ import msgspec
 
 from services.simulator.accounts import Account
 from services.simulator.ledger import Order
+from services.simulator.limits import RateLimits
 from services.simulator.okx.codes import OkxError
-from services.simulator.okx.limits import RateLimits
 from services.simulator.okx.shapes import Fields
 from services.simulator.request import Request
 from services.simulator.venue import Venue

@@ -5,12 +5,12 @@ from typing import Final
 import msgspec
 import trio
 
+from services.simulator.limits import RateLimits
 from services.simulator.okx import account, trading
 from services.simulator.okx.algos import Algos
 from services.simulator.okx.auth import authenticate
 from services.simulator.okx.call import Call, Endpoint
 from services.simulator.okx.codes import OkxError
-from services.simulator.okx.limits import RateLimits
 from services.simulator.okx.shapes import Fields
 from services.simulator.request import Request, Response
 from services.simulator.venue import Venue

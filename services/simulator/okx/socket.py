@@ -9,8 +9,8 @@ import trio_websocket
 from services.simulator.accounts import Account
 from services.simulator.conversation import Conversation, converse
 from services.simulator.ledger import Entry, Executed, Rejected
+from services.simulator.limits import RateLimits
 from services.simulator.okx import auth, balances, shapes
-from services.simulator.okx.limits import RateLimits
 from services.simulator.okx.shapes import Fields
 from services.simulator.venue import Venue
 from spider_common.clock import NS_PER_S

@@ -1,4 +1,4 @@
-"""OKX rate limits: so many events in any two seconds, or in a window of one's own. Pure."""
+"""Rate limits as the venues count: so many events in any two seconds, or in a window of one's own. Pure."""
 
 from collections import deque
 from typing import Final
