@@ -7,7 +7,6 @@ byte for byte, in any process: whoever changes that has brought in a raw clock, 
 not passed in, or an order that depends on memory addresses.
 """
 
-import argparse
 import random
 import sys
 from collections.abc import Iterator
@@ -282,17 +281,8 @@ def _line(what: object) -> str:
 
 
 def main() -> None:
-    """`python -m services.local.simulate SEED` writes a trace as JSON; `--seeds N --first K` tries many."""
-    parser = argparse.ArgumentParser(prog="services.local.simulate", description="Simulated hours, by seed.")
-    parser.add_argument("seed", type=int, nargs="?", help="run this one here and write its trace as JSON")
-    parser.add_argument("--seeds", type=int, default=1, help="how many to run, each twice in fresh processes")
-    parser.add_argument("--first", type=int, default=0, help="the first of them")
-    chosen = parser.parse_args()
-    if chosen.seed is None:
-        from services.local.seeds import simulate_seeds  # noqa: PLC0415 it starts this module in processes
-
-        sys.exit(simulate_seeds(chosen.first, chosen.seeds))
-    sys.stdout.buffer.write(msgspec.json.encode(simulate(chosen.seed)))
+    """`python -m services.local.simulate SEED` writes the trace of a seed as JSON."""
+    sys.stdout.buffer.write(msgspec.json.encode(simulate(int(sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from spider_common.domain.identifiers import AccountId
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bitget import codes
-from spider_common.venues.bitget.codes import write_outcome
+from spider_common.venues.bitget.codes import WRITES
 from spider_common.venues.bitget.session import BitgetSession
 from spider_common.venues.outcomes import RateLimited, Rejected, Unknown, Unsent
 from spider_common.venues.venue import Failed
@@ -29,20 +29,20 @@ DOCUMENTED = {
 @pytest.mark.parametrize(("code", "kind"), DOCUMENTED.items())
 def test_documented_codes_mean_what_the_venue_says(code: str, kind: type) -> None:
     """Each documented code of an order request has the one outcome that it proves."""
-    assert type(write_outcome(code, "words", TS)) is kind
+    assert type(WRITES.outcome(code, "words", TS)) is kind
 
 
 @pytest.mark.parametrize("code", ["40768", "40109", "43001", "43025", "22001", "43004"])
 def test_a_cancel_of_what_is_gone_is_refused(code: str) -> None:
     """A cancel or amend that finds no order has done nothing, and the venue says so."""
-    assert write_outcome(code, "", TS, of_order=True) == Rejected(code, codes.GONE[code])
+    assert WRITES.outcome(code, "", TS, of_order=True) == Rejected(code, codes.GONE[code])
 
 
 @pytest.mark.parametrize("code", ["1", "", "99999", "40768x", "4000", "00001"])
 def test_an_unlisted_code_is_unknown(code: str) -> None:
     """A code that is not listed never counts as a refusal: the order may be there."""
-    assert isinstance(write_outcome(code, "", TS), Unknown)
-    assert isinstance(write_outcome(code, "", TS, of_order=True), Unknown)
+    assert isinstance(WRITES.outcome(code, "", TS), Unknown)
+    assert isinstance(WRITES.outcome(code, "", TS, of_order=True), Unknown)
 
 
 def test_no_code_means_two_things() -> None:
@@ -56,7 +56,7 @@ def test_no_code_means_two_things() -> None:
 
 def test_a_rate_limit_says_until_when() -> None:
     """The bucket stays closed for a time counted from now."""
-    assert write_outcome("429", "slow", TS) == RateLimited(TS + codes.BACK_OFF, "429 slow")
+    assert WRITES.outcome("429", "slow", TS) == RateLimited(TS + codes.BACK_OFF, "429 slow")
 
 
 FATAL = [30001, 30002, 30003, 30011, 30012, 30015, 30016]

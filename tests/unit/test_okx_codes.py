@@ -5,7 +5,7 @@ import pytest
 from spider_common.domain.identifiers import AccountId
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.okx import codes
-from spider_common.venues.okx.codes import write_outcome
+from spider_common.venues.okx.codes import WRITES
 from spider_common.venues.okx.session import OkxSession
 from spider_common.venues.outcomes import RateLimited, Rejected, Unknown, Unsent
 from spider_common.venues.venue import Failed
@@ -38,13 +38,13 @@ DOCUMENTED = {
 @pytest.mark.parametrize(("code", "kind"), DOCUMENTED.items())
 def test_documented_codes_mean_what_the_venue_says(code: str, kind: type) -> None:
     """Each documented code of an order request has the one outcome that it proves."""
-    assert type(write_outcome(code, "words", TS)) is kind
+    assert type(WRITES.outcome(code, "words", TS)) is kind
 
 
 @pytest.mark.parametrize("code", ["1", "", "99999", "51603x", "5100", "510081"])
 def test_an_unlisted_code_is_unknown(code: str) -> None:
     """A code that is not listed never counts as a refusal: the order may be there."""
-    assert isinstance(write_outcome(code, "", TS), Unknown)
+    assert isinstance(WRITES.outcome(code, "", TS), Unknown)
 
 
 def test_no_code_means_two_things() -> None:
@@ -57,21 +57,21 @@ def test_no_code_means_two_things() -> None:
 @pytest.mark.parametrize("code", ["51400", "51503", "51603"])
 def test_an_order_that_is_gone_refuses_its_change(code: str) -> None:
     """A cancel or an amend of an order that is not open did nothing; of a new order it proves nothing."""
-    assert isinstance(write_outcome(code, "", TS, of_order=True), Rejected)
-    assert isinstance(write_outcome(code, "", TS), Unknown)
+    assert isinstance(WRITES.outcome(code, "", TS, of_order=True), Rejected)
+    assert isinstance(WRITES.outcome(code, "", TS), Unknown)
     assert set(codes.GONE) >= codes.NOT_FOUND
 
 
 def test_an_outcome_carries_the_venues_words() -> None:
     """Code and message are kept for people; without a message our own words stand in."""
-    assert write_outcome("51008", "Insufficient margin", TS) == Rejected("51008", "Insufficient margin")
-    assert write_outcome("51008", "", TS) == Rejected("51008", codes.REJECTED["51008"])
-    assert write_outcome("50004", "API endpoint timeout", TS) == Unknown("50004 API endpoint timeout")
+    assert WRITES.outcome("51008", "Insufficient margin", TS) == Rejected("51008", "Insufficient margin")
+    assert WRITES.outcome("51008", "", TS) == Rejected("51008", codes.REJECTED["51008"])
+    assert WRITES.outcome("50004", "API endpoint timeout", TS) == Unknown("50004 API endpoint timeout")
 
 
 def test_a_rate_limit_says_until_when() -> None:
     """The bucket stays closed for a time counted from now."""
-    outcome = write_outcome("50011", "", TS)
+    outcome = WRITES.outcome("50011", "", TS)
     assert isinstance(outcome, RateLimited)
     assert outcome.until == TS + codes.BACK_OFF
 

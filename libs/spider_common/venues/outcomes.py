@@ -1,5 +1,7 @@
 """What became of a request that may have placed an order. Unknown is not failure."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from spider_common.domain.identifiers import VenueOrderId
@@ -46,6 +48,38 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 Outcome = Accepted | Rejected | Unknown | Unsent | RateLimited | Refused
+
+
+class WriteCodes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue's codes say of a write. One that is in no table is Unknown, never Rejected.
+
+    Attributes:
+        rejected: the request was looked at and refused.
+        gone: what a cancel or an amend is told of an order that is not open; of a new order it proves nothing.
+        unsent: the venue says that it has dropped the request unseen.
+        rate_limited: it did not look at the request; `back_off`: for how long not to try, ns.
+    """
+
+    rejected: Mapping[str, str]
+    gone: Mapping[str, str]
+    unsent: Mapping[str, str]
+    rate_limited: Mapping[str, str]
+    back_off: int
+
+    def outcome(self, code: str, message: str, now: int, *, of_order: bool = False) -> Outcome:
+        """What an error code on a write means. `now`: Unix ns.
+
+        `of_order`: the write was about an order that is there already, a cancel or an amend.
+        """
+        words = f"{code} {message}".strip()
+        refusal = self.rejected.get(code) or (self.gone.get(code) if of_order else None)
+        if refusal is not None:
+            return Rejected(code, message or refusal)
+        if code in self.unsent:
+            return Unsent(words)
+        if code in self.rate_limited:
+            return RateLimited(now + self.back_off, words)
+        return Unknown(words)
 
 
 class Found(msgspec.Struct, frozen=True):

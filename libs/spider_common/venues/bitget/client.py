@@ -228,7 +228,7 @@ def _outcome(reply: Reply, now: int, *, of_order: bool) -> Outcome:
         code = rows.code(reply.body, "code", "answer")
         if code != codes.ACCEPTED:
             words = rows.text(reply.body, "msg", "answer", default="")
-            return codes.write_outcome(code, words, now, of_order=of_order)
+            return codes.WRITES.outcome(code, words, now, of_order=of_order)
         made = reply.body.get("data")
         if isinstance(made, dict) and "successList" in made:  # a cancelled list, of one
             done = rows.children(made, "successList", "answer.data", null=True)

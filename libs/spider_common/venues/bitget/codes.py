@@ -6,7 +6,7 @@ https://www.bitget.com/api-doc/contract/error-code/restapi and ``/error-code/web
 
 from typing import Final
 
-from spider_common.venues.outcomes import Outcome, RateLimited, Rejected, Unknown, Unsent
+from spider_common.venues.outcomes import WriteCodes
 
 _S: Final = 1_000_000_000
 
@@ -106,18 +106,6 @@ RETRIABLE_SOCKET: Final = {
 BACK_OFF: Final = 1 * _S
 """How long to wait after a rate limit: an account's windows are 1 s and the answer names no time."""
 
-
-def write_outcome(code: str, message: str, now: int, *, of_order: bool = False) -> Outcome:
-    """What a code other than ACCEPTED on a write means. `now`: Unix ns.
-
-    `of_order`: the write was about an order that is there already, a cancel or an amend.
-    """
-    words = f"{code} {message}".strip()
-    refusals = REJECTED | GONE if of_order else REJECTED
-    if code in refusals:
-        return Rejected(code, message or refusals[code])
-    if code in UNSENT:
-        return Unsent(words)
-    if code in RATE_LIMITED:
-        return RateLimited(now + BACK_OFF, words)
-    return Unknown(words)
+WRITES: Final = WriteCodes(
+    rejected=REJECTED, gone=GONE, unsent=UNSENT, rate_limited=RATE_LIMITED, back_off=BACK_OFF
+)

@@ -396,4 +396,4 @@ def _outcome(reply: Reply, now: int, *, named: str | None, of_order: bool) -> Ou
             return Accepted(VenueOrderId(told) if told else None)
     except UnreadableFrame as error:
         return Unknown(f"HTTP {reply.status}: {error}")
-    return codes.write_outcome(code, words, now, of_order=of_order)
+    return codes.WRITES.outcome(code, words, now, of_order=of_order)

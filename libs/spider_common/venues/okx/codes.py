@@ -5,7 +5,7 @@ Source: https://www.okx.com/docs-v5/en/#error-code
 
 from typing import Final
 
-from spider_common.venues.outcomes import Outcome, RateLimited, Rejected, Unknown, Unsent
+from spider_common.venues.outcomes import WriteCodes
 
 _MS: Final = 1_000_000
 
@@ -79,18 +79,6 @@ FATAL_SOCKET: Final = {
 BACK_OFF: Final = 1_000 * _MS
 """How long to wait after a rate limit: OKX's windows are 2 s and it names no time."""
 
-
-def write_outcome(code: str, message: str, now: int, *, of_order: bool = False) -> Outcome:
-    """What a code other than 0 on a write means. `now`: Unix ns.
-
-    `of_order`: the write was about an order that is there already, a cancel or an amend.
-    """
-    words = f"{code} {message}".strip()
-    refusals = REJECTED | GONE if of_order else REJECTED
-    if code in refusals:
-        return Rejected(code, message or refusals[code])
-    if code in UNSENT:
-        return Unsent(words)
-    if code in RATE_LIMITED:
-        return RateLimited(now + BACK_OFF, words)
-    return Unknown(words)
+WRITES: Final = WriteCodes(
+    rejected=REJECTED, gone=GONE, unsent=UNSENT, rate_limited=RATE_LIMITED, back_off=BACK_OFF
+)
