@@ -55,7 +55,7 @@ class WriteCodes(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rejected: the request was looked at and refused.
-        gone: what a cancel or an amend is told of an order that is not open; of a new order it proves nothing.
+        gone: what a cancel or an amend is told of an order that is not open; of a new one it proves nothing.
         unsent: the venue says that it has dropped the request unseen.
         rate_limited: it did not look at the request; `back_off`: for how long not to try, ns.
     """
