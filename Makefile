@@ -40,7 +40,7 @@ check: $(READY) ## Lint, check formatting, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Measure our wire beside what one would use instead, write bench.json
+bench: $(READY) ## Measure our wire beside others, and 500 sockets of an ingest service; write bench.json
 	$(PY) -m benchmarks
 
 simulate: $(READY) ## Run SEEDS=10 simulated hours, each twice, and compare the traces

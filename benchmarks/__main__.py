@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
+
 import benchmarks
+from benchmarks import sockets
 from benchmarks.measure import IN_FLIGHT, Figure
 
 _OUTPUT = Path("bench.json")
@@ -55,9 +58,18 @@ def main() -> int:
                     "goal": figure.goal,
                 }
             )
+    readings = sockets.run()
     _print(rows)
+    print()
+    _print(
+        [
+            ("measurement", "unit", "value"),
+            *((reading.what, reading.unit, f"{reading.value:.1f}") for reading in readings),
+        ]
+    )
     machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "in_flight": IN_FLIGHT}
-    _OUTPUT.write_text(json.dumps({"machine": machine, "figures": entries}, indent=2) + "\n")
+    told = {"machine": machine, "figures": entries, "readings": msgspec.to_builtins(readings)}
+    _OUTPUT.write_text(json.dumps(told, indent=2) + "\n")
     return 1 if missed else 0
 
 

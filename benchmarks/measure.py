@@ -39,6 +39,14 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
         return median(self.rounds)
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that stands by itself, read once."""
+
+    what: str
+    value: float
+    unit: str
+
+
 def compare(
     operation: str,
     ours: tuple[str, Subject],
