@@ -81,6 +81,7 @@ class ScriptedVenue:
         self.hidden_until: dict[ClientOrderId, int] = {}
         self.deaf = False
         self.busy_until = 0
+        self.busy: dict[str, int] = {}  # account -> until when its rate budget is used up, Unix ns
         self.told: deque[Told | VenueError] = deque()
         self.swept_since: list[int] = []
 
@@ -100,7 +101,8 @@ class ScriptedVenue:
         raise NotImplementedError("this venue has no sockets")
 
     async def ready_to_place(self, order: OrderRequest) -> None:
-        await trio.sleep(max(self.busy_until - self._clock.now(), 0) / NS_PER_S)
+        until = max(self.busy_until, self.busy.get(order.account.account, 0))
+        await trio.sleep(max(until - self._clock.now(), 0) / NS_PER_S)
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         account, name, now = order.account.account, order.client_order_id, self._clock.now()

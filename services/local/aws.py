@@ -17,8 +17,10 @@ import logging
 import sys
 import threading
 import time
+from functools import partial
 from typing import Any, Final
 
+from moto import backends
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import DynamoDBBackend
@@ -102,6 +104,8 @@ def main() -> None:
         (SQSBackend, receive_message),
     ):
         setattr(backend, replacement.__name__, replacement)
+    # a list of folders that moto reads from disk for every request
+    backends.list_of_moto_modules = partial(tuple, tuple(backends.list_of_moto_modules()))
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request costs more than some requests
     serve(["-H", "127.0.0.1", "-p", sys.argv[1]])
 

@@ -19,6 +19,8 @@ from spider_common.stores.table import TableError
 from spider_common.stores.trading import Stored, TradingStore
 from spider_common.venues.outcomes import VenueError
 
+PATIENCE_S: Final = 0.25
+"""How long an event waits for a follower whose rate budget is used up, before the resolver has its order."""
 _AGAIN_S: Final = 0.5
 
 
@@ -78,7 +80,7 @@ class Copier:
 
     async def _submit(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
         try:
-            return await self._submitter.advance(stored)
+            return await self._submitter.advance(stored, patience_s=PATIENCE_S)
         except TableError as error:
             self._log.warning("submit.postponed", error=str(error))
             await trio.sleep(_AGAIN_S)

@@ -5,7 +5,9 @@ in their sequence. The first pass sends what was planned; `resolve` makes furthe
 something is in doubt or held.
 """
 
+import math
 from collections.abc import Mapping
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -64,8 +66,14 @@ class Submitter:
         self._timing, self._clock, self._venues, self._secrets = timing, clock, venues, secrets
         self._trading, self._reference, self._log = trading, reference, log
 
-    async def advance(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
+    async def advance(
+        self, stored: Stored[JournalRow], *, patience_s: float = math.inf
+    ) -> Stored[JournalRow]:
         """One pass over the row's unfinished intents, with its results written.
+
+        Args:
+            patience_s: how long an order may wait for its rate budget before it is held, so that who has
+                budget does not wait for who has none.
 
         Raises:
             Fenced: another worker has the row now.
@@ -83,7 +91,8 @@ class Submitter:
                 intents = tuple(queue)
                 account = intents[0].account
                 name = f"oms.copy[{account.venue}/{account.account}]"
-                nursery.start_soon(self._advance_client, row, book, intents, changed, name=name)
+                advance = partial(self._advance_client, row, book, intents, changed, patience_s)
+                nursery.start_soon(advance, name=name)
         if not changed:
             return stored
         after = row.with_intents(changed)
@@ -112,20 +121,25 @@ class Submitter:
         return await record(self._trading, stored, journal.renew(stored.value, now, self._timing))
 
     async def _advance_client(
-        self, row: JournalRow, book: Book, intents: tuple[Intent, ...], changed: dict[ClientOrderId, Intent]
+        self,
+        row: JournalRow,
+        book: Book,
+        intents: tuple[Intent, ...],
+        changed: dict[ClientOrderId, Intent],
+        patience_s: float,
     ) -> None:
         """Takes one client's orders in sequence, as far as each one's outcome allows the next."""
         blocked = False
         for intent in intents:
             if not blocked:
-                after = await self._step(row, book, intent)
+                after = await self._step(row, book, intent, patience_s)
                 blocked = not after.state.is_submitted
             else:  # it was not sent: it waits for the one before it
                 after = journal.hold(intent) if intent.state is CopyState.PLANNED else intent
             if after != intent:
                 changed[intent.client_order_id] = after
 
-    async def _step(self, row: JournalRow, book: Book, intent: Intent) -> Intent:
+    async def _step(self, row: JournalRow, book: Book, intent: Intent, patience_s: float) -> Intent:
         if intent.state is CopyState.HELD:
             return journal.release(intent) if journal.may_release(book, intent) else intent
         try:
@@ -140,9 +154,11 @@ class Submitter:
             return journal.deny(intent, Reason.NO_CREDENTIALS)
         if intent.state is CopyState.IN_DOUBT:
             return await self._ask(intent, credentials)
-        return await self._send(row, intent, credentials)
+        return await self._send(row, intent, credentials, patience_s)
 
-    async def _send(self, row: JournalRow, intent: Intent, credentials: Credentials) -> Intent:
+    async def _send(
+        self, row: JournalRow, intent: Intent, credentials: Credentials, patience_s: float
+    ) -> Intent:
         """Sends a planned order until something is known, or the lease has no time left for a request.
 
         A venue that takes nothing for a while must not hold up the other clients of the message: the
@@ -151,7 +167,10 @@ class Submitter:
         client = self._venues[intent.account.venue]
         last = intent.requests + TRIES
         while True:
-            await client.ready_to_place(intent.request)
+            with trio.move_on_after(patience_s) as waiting:
+                await client.ready_to_place(intent.request)
+            if waiting.cancelled_caught:
+                return journal.hold(intent)
             now = self._clock.now()
             product = self._reference.product(intent.product)
             if product is None or not self._may_go(product, row, intent, now):

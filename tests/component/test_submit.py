@@ -1,5 +1,6 @@
 """Laws of sending: durable first, inside the lease, never twice, and a doubt stays a doubt."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -17,6 +18,12 @@ from spider_common.stores.secrets import MemorySecrets, SecretsUnavailable
 from spider_common.stores.table import Ambiguous, Busy, Unavailable
 from tests.oms_rig import KEY, Rig
 from tests.scripted import Reply, Trouble
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders wait for their rate budget as long as it takes, so that time passes before they are sent."""
+    monkeypatch.setattr("services.oms.copying.PATIENCE_S", math.inf)
 
 
 async def test_journal_before_wire(autojump_clock: trio.testing.MockClock) -> None:
@@ -115,7 +122,9 @@ async def test_every_request_expires_inside_the_lease(autojump_clock: trio.testi
     assert request.expires <= lease.ends - rig.timing.margin
 
 
-async def test_a_lease_without_time_is_renewed_before_sending(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_lease_without_time_is_renewed_before_sending(
+    patient: None, autojump_clock: trio.testing.MockClock
+) -> None:
     """When the budget keeps a request until its lease has no time, the row is renewed, then sent."""
     rig = Rig("alice")
     worker = await rig.worker()
@@ -184,7 +193,9 @@ async def test_a_fenced_worker_stops(autojump_clock: trio.testing.MockClock) -> 
     assert await rig.row(event) == taken.value
 
 
-async def test_a_fenced_copy_gives_its_message_back(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_fenced_copy_gives_its_message_back(
+    patient: None, autojump_clock: trio.testing.MockClock
+) -> None:
     """The message stays for the owner that has the row now."""
     rig = Rig("alice")
     worker, other = await rig.worker("one"), await rig.worker("two")
@@ -206,6 +217,7 @@ async def test_a_fenced_copy_gives_its_message_back(autojump_clock: trio.testing
 
 
 async def test_a_stale_opening_is_denied_and_a_reducing_order_goes(
+    patient: None,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """An opening that waited longer than the product allows is not sent; a close always is."""
@@ -321,3 +333,24 @@ async def test_a_venue_that_takes_nothing_holds_up_nobody_else(
         await trio.sleep(60)
     assert (await rig.intents(event))["alice"].state is CopyState.ACCEPTED
     assert (len(rig.venue.orders), rig.venue.doubled) == (2, [])
+
+
+async def test_a_used_up_budget_holds_up_nobody_else(autojump_clock: trio.testing.MockClock) -> None:
+    """Who has budget is sent at once; the other's orders are held durably and go in order, each once."""
+    rig = Rig("alice", "bob")
+    worker = await rig.worker()
+    rig.venue.busy["alice-account"] = rig.clock.now() + 5 * NS_PER_S
+    first, second = rig.event("1"), rig.event("2")
+    async with worker.resolving():
+        begun = rig.clock.now()
+        for event in (first, second):
+            assert isinstance(await worker.copier.handle(event, rig.clock.now()), Handled)
+        assert rig.clock.now() - begun < NS_PER_S
+        assert (await rig.intents(second))["bob"].state is CopyState.ACCEPTED
+        waiting = [(await rig.intents(each))["alice"].state for each in (first, second)]
+        assert waiting == [CopyState.PLANNED, CopyState.HELD]  # the first one waits at the resolver
+        await trio.sleep(10)
+    assert [(await rig.intents(each))["alice"].state for each in (first, second)] == [CopyState.ACCEPTED] * 2
+    sent = [request.order for request in rig.venue.requests if request.account == "alice-account"]
+    assert sent == [(await rig.intents(each))["alice"].client_order_id for each in (first, second)]
+    assert rig.venue.doubled == []

@@ -115,7 +115,7 @@ def test_tasks_that_return_one_by_one_exceed_by_no_more_than_their_shares(
 async def test_all_tokens_or_none(autojump_clock: MockClock) -> None:
     """A request that one bucket refuses takes nothing of the other, nor do later ones of the same call."""
     cache = MemoryCache()
-    narrow, wide = (("narrow",), Limit(1, 10.0)), (("wide",), Limit(4, 10.0))
+    narrow, wide = (("narrow",), Limit(1, 10.0)), (("wide",), Limit(8, 10.0))
     one, other = buckets(cache), buckets(cache)
     assert await one.take([[narrow]]) == [True]
     assert await other.take([[wide, narrow], [narrow, wide], [wide], [wide], [wide]]) == [

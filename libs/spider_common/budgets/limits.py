@@ -26,15 +26,21 @@ class Limit(msgspec.Struct, frozen=True):
         return round(self.window_s * 1e9)
 
     @property
+    def at_once(self) -> int:
+        """How many may go at once after a quiet time: a quarter. The others of a window keep an even pace."""
+        return max(self.count // 4, 1)
+
+    @property
     def interval(self) -> int:
-        """What lies between two requests at an even pace, when that pace has half of the count. In ns, whole
-        microseconds, rounded up: Redis counts in those."""
-        return -(-2 * self.window // (self.count * _NS_PER_US)) * _NS_PER_US
+        """What lies between two requests at the even pace, ns: whole microseconds, rounded up, as Redis
+        counts in those."""
+        steady = max(self.count - self.at_once, 1)
+        return -(-self.window // (steady * _NS_PER_US)) * _NS_PER_US
 
     @property
     def burst(self) -> int:
-        """How far ahead of the even pace a caller may be, in ns: half of the count at once."""
-        return self.interval * max(self.count // 2 - 1, 0)
+        """How far ahead of the even pace a caller may be, in ns."""
+        return self.interval * (self.at_once - 1)
 
     def share(self, tasks: int) -> "Limit":
         """What one of `tasks` callers may take without knowing of the others.
@@ -58,7 +64,7 @@ address) that others with it want. Limits are kept without that; fair turns are 
 class Bucket:
     """A virtual schedule (GCRA): `free_at` is when the next request of a steady caller would be due.
 
-    Half of a window's requests may go at once, the other half at an even pace, so that no window,
+    A quarter of a window's requests may go at once, the others at an even pace, so that no window,
     wherever it begins, holds more than its count. Times are ns of one clock.
     """
 
