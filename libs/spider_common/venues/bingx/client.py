@@ -52,6 +52,8 @@ from spider_common.venues.venue import Capabilities, Told
 REST: Final = "https://open-api.bingx.com"
 FALLBACK: Final = "https://open-api.bingx.pro"
 SOCKET: Final = "wss://open-api-swap.bingx.com/swap-market"
+SOCKETS: Final = 60
+"""Per address."""
 
 _MARGIN_TYPE: Final = {MarginMode.CROSS: "CROSSED", MarginMode.ISOLATED: "ISOLATED"}
 _SETTING_WITHIN_NS: Final = 5_000_000_000
@@ -109,6 +111,7 @@ class BingxClient:
             expiry="timestamp and recvWindow, at most 5 s",
             batch_orders=5,
             hedge_mode=True,
+            sockets=SOCKETS,
             limits={name: f"{limit.count} in {limit.window_s:g} s" for name, limit in shown.items()},
         )
 
@@ -331,6 +334,9 @@ class BingxClient:
 
     def session(self, credentials: Credentials, account: AccountId) -> BingxSession:  # noqa: ARG002 the listen key has logged in
         return BingxSession(account, self.known_instruments)
+
+    async def ready_to_connect(self) -> None:
+        """Nothing to wait for: BingX counts open sockets, and connects only as requests for listen keys."""
 
     async def socket_url(self, credentials: Credentials) -> str:
         """Makes a listen key: its owner is the socket that this address is opened for."""
