@@ -46,7 +46,7 @@ async def _ask(venue: Venue, client: VenueClient, clock: Clock, skew: int, log: 
     except VenueError as error:
         log.warning("clock.unknown", venue=venue, error=str(error))
         return
-    least, most = told - clock.now(), told - asked  # the venue read its clock in between
-    if least > skew or most < -skew:
-        offset = least if least > 0 else most
+    # The venue read its clock in between; the client may have waited for its turn to ask.
+    offset, most = told - clock.now(), told - asked
+    if offset > skew or most < -skew:
         log.warning("clock.differs", venue=venue, offset_ms=offset // NS_PER_MS, allowed_ms=skew // NS_PER_MS)
