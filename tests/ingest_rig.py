@@ -76,6 +76,7 @@ async def open_bench(
         write=lines.append,
     )
     async with opened as world:
+        world.shaky.calm()
         bench = Bench(world, team, lines)
         for action in before:
             bench.act(action)

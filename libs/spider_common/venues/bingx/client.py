@@ -122,7 +122,6 @@ class BingxClient:
         found = [instrument for instrument in read if instrument is not None]
         self._codec.set_instruments(listed)
         self.known_instruments = InstrumentList(found)
-        await self._rest.server_time()
         return found
 
     async def server_time(self) -> int:
