@@ -79,11 +79,17 @@ class Publisher:
             joining: products that join with this, the answer of a sweep, and when it began (Unix ns).
         """
         async with self._order:
-            new = await self._send(self._messages(told, joining))
+            new = await self._release()
+            new += await self._send(self._messages(told, joining))
             self._joined.update(joining)
-            for product in joining:
-                new += await self._send(self._leader_orders(self._held.pop(product, ()), {}))
-            return new
+            return new + await self._release()
+
+    async def _release(self) -> int:
+        """Publishes what was held for products that have joined since."""
+        new = 0
+        for product in [each for each in self._held if each in self._joined]:
+            new += await self._send(self._leader_orders(self._held.pop(product), {}))
+        return new
 
     async def _send(self, messages: Iterable[Message]) -> int:
         outgoing = [

@@ -179,6 +179,17 @@ async def test_what_is_told_before_a_product_joins_waits_for_its_baseline(autoju
     assert desk.publisher.joining == []
 
 
+async def test_what_was_held_until_the_mark_was_read_comes_first(autojump_clock: MockClock) -> None:
+    """A task that begins learns from the table that a product has joined; nothing it held is lost."""
+    desk = Desk()
+    desk.products.append(product("p"))
+    first, second = (fact(cum_filled=Decimal(ts), ts_venue=ts) for ts in (1, 2))
+    assert await desk.publisher.publish(told(first)) == 0
+    desk.publisher.join({ProductId("p"): 0})
+    assert await desk.publisher.publish(told(second)) == 2
+    assert await baselines(desk, "p") == [(1, False), (2, False)]
+
+
 async def test_what_was_before_a_product_joined_is_never_copied(autojump_clock: MockClock) -> None:
     """A fact that a later sweep or a late push tells of the time before is remembered as what it is."""
     desk = Desk()
