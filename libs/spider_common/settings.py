@@ -35,6 +35,7 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         egress_address: the address that venues see, for which they count; empty: `local_address`.
         tasks: how many tasks of all services may be running: without Redis each keeps to its share of the
             venues' limits.
+        skew_ms: by how much two clocks may differ; see `spider_common.domain.journal.Timing`.
         heartbeat: a file touched while the event loop turns; empty: none.
         drain_ms: how long work under way may take after SIGTERM; below the task's stopTimeout.
     """
@@ -54,6 +55,7 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     local_address: str = ""
     egress_address: str = ""
     tasks: Positive = 4
+    skew_ms: Positive = 500
     heartbeat: str = ""
     drain_ms: Positive = 20_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -64,7 +66,7 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         owner: names this task in leases; empty: made from host and process.
-        lease_ms, window_ms, skew_ms, visibility_ms: see `spider_common.domain.journal.Timing`.
+        lease_ms, window_ms, visibility_ms: see `spider_common.domain.journal.Timing`.
         queue_visibility_ms: how long a message stays with this task unless it says so again.
         queue_wait_ms: how long a poll waits for a message: the longer, the fewer requests; at most 20 s.
     """
@@ -72,7 +74,6 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
     owner: str = ""
     lease_ms: Positive = 10_000
     window_ms: Positive = 2_000
-    skew_ms: Positive = 500
     visibility_ms: Positive = 3_000
     queue_visibility_ms: Annotated[int, msgspec.Meta(ge=1_000)] = 30_000
     queue_wait_ms: Annotated[int, msgspec.Meta(ge=1_000, le=20_000)] = 20_000

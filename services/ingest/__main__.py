@@ -8,6 +8,7 @@ import trio
 
 from services.ingest.service import Ingest, IngestPorts
 from spider_common import settings
+from spider_common.clock import NS_PER_MS
 from spider_common.runtime import open_runtime
 from spider_common.service import supervise
 from spider_common.settings import IngestSettings
@@ -30,6 +31,7 @@ async def run(chosen: IngestSettings) -> None:
                 venues=runtime.venues,
                 log=runtime.log,
                 sweep_every_s=chosen.sweep_ms / 1_000,
+                skew=chosen.skew_ms * NS_PER_MS,
             )
             ingest = Ingest(ports)
             async with trio.open_nursery() as nursery:

@@ -1,16 +1,16 @@
 """From facts to messages on the queue. Nothing told is dropped: a queue that is away slows the socket."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
 from spider_common.clock import NS_PER_S, Clock
-from spider_common.domain.identifiers import is_client_order_id
+from spider_common.domain.identifiers import ProductId, is_client_order_id
 from spider_common.domain.intents import LeaderEvent
-from spider_common.domain.orders import OrderStatus
+from spider_common.domain.orders import OrderFact, OrderStatus
 from spider_common.domain.products import Account, Product
 from spider_common.messages import (
     EquityUpdate,
@@ -34,6 +34,9 @@ _AGAIN_S: Final = 0.5
 class Publisher:
     """Publishes what was told of one account, in its order.
 
+    A product copies its leader from the sweep on with which it *joins*. What that sweep tells is its
+    baseline, and what sockets tell before waits for it.
+
     `products`: the products that the account leads, asked for each time, since they may change.
     """
 
@@ -48,38 +51,83 @@ class Publisher:
     ) -> None:
         self._account, self._queue, self._clock, self._log = account, queue, clock, log
         self._products = products
+        self._joined: dict[ProductId, int] = {}
+        # No bound but time: what one account's sockets tell until its next sweep has succeeded.
+        self._held: dict[ProductId, list[OrderFact]] = {}
         self._equity_told = -EQUITY_EVERY_NS  # ts_venue of the last equity published, Unix ns
         self._sent: OrderedDict[str, None] = OrderedDict()
         self._order = trio.Lock()  # socket and sweep publish side by side; a message is sent by one of them
 
-    async def publish(self, told: Told, *, baseline: bool = False) -> int:
+    def join(self, joined: Mapping[ProductId, int]) -> dict[ProductId, int]:
+        """Takes in which products have joined and when (Unix ns), as stored; gives what is known now of
+        those that the account leads. One that it leads no longer is forgotten, so that it can join again."""
+        known = {**self._joined, **joined}
+        led = [each.product for each in self._products()]
+        self._joined = {product: known[product] for product in led if product in known}
+        self._held = {product: self._held[product] for product in led if product in self._held}
+        return dict(self._joined)
+
+    @property
+    def joining(self) -> list[ProductId]:
+        """The products that the account leads and that have not joined yet."""
+        return [each.product for each in self._products() if each.product not in self._joined]
+
+    async def publish(self, told: Told, *, joining: Mapping[ProductId, int] = {}) -> int:
         """Returns when every message is in the queue; gives how many were new to this task.
 
         Args:
-            baseline: the facts are from before the product began to copy.
+            joining: products that join with this, the answer of a sweep, and when it began (Unix ns).
         """
         async with self._order:
-            outgoing = [
-                Outgoing(group=group(message), dedup=key, body=encode(message))
-                for message in self._messages(told, baseline=baseline)
-                if (key := dedup_key(message)) not in self._sent
-            ]
-            unsent = outgoing
-            while unsent:
-                try:
-                    await self._queue.send(unsent)
-                    break
-                except SendFailed as failed:
-                    self._log.warning("publish.failed", account=self._account.account, error=str(failed))
-                    unsent = list(failed.unsent)
-                    await trio.sleep(_AGAIN_S)
-            self._remember(outgoing)
-            return len(outgoing)
+            new = await self._release()
+            new += await self._send(self._messages(told, joining))
+            self._joined.update(joining)
+            return new + await self._release()
 
-    def _messages(self, told: Told, *, baseline: bool) -> Iterable[Message]:
-        account, now = self._account, self._clock.now()
-        for fact in told.facts:
+    async def _release(self) -> int:
+        """Publishes what was held for products that have joined since."""
+        new = 0
+        for product in [each for each in self._held if each in self._joined]:
+            new += await self._send(self._leader_orders(self._held.pop(product), {}))
+        return new
+
+    async def _send(self, messages: Iterable[Message]) -> int:
+        outgoing = [
+            Outgoing(group=group(message), dedup=key, body=encode(message))
+            for message in messages
+            if (key := dedup_key(message)) not in self._sent
+        ]
+        unsent = outgoing
+        while unsent:
+            try:
+                await self._queue.send(unsent)
+                break
+            except SendFailed as failed:
+                self._log.warning("publish.failed", account=self._account.account, error=str(failed))
+                unsent = list(failed.unsent)
+                await trio.sleep(_AGAIN_S)
+        self._remember(outgoing)
+        return len(outgoing)
+
+    def _messages(self, told: Told, joining: Mapping[ProductId, int]) -> Iterable[Message]:
+        yield from self._leader_orders(told.facts, joining)
+        yield from self._follower_updates(told)
+        for equity in told.equities:
+            if equity.ts_venue - self._equity_told >= EQUITY_EVERY_NS:
+                self._equity_told = equity.ts_venue
+                yield EquityUpdate(venue=self._account.venue, equity=equity)
+
+    def _leader_orders(
+        self, facts: Iterable[OrderFact], joining: Mapping[ProductId, int]
+    ) -> Iterable[LeaderOrder]:
+        now = self._clock.now()
+        for fact in facts:
             for product in self._products():
+                joins = product.product in joining
+                since = joining[product.product] if joins else self._joined.get(product.product)
+                if since is None:
+                    self._held.setdefault(product.product, []).append(fact)
+                    continue
                 for shard in range(product.shards):
                     yield LeaderOrder(
                         event=LeaderEvent(
@@ -87,15 +135,10 @@ class Publisher:
                             shard=shard,
                             shards=product.shards,
                             fact=fact,
-                            baseline=baseline,
+                            baseline=joins or fact.ts_venue <= since,
                             ts_published=now,
                         )
                     )
-        yield from self._follower_updates(told)
-        for equity in told.equities:
-            if equity.ts_venue - self._equity_told >= EQUITY_EVERY_NS:
-                self._equity_told = equity.ts_venue
-                yield EquityUpdate(venue=account.venue, equity=equity)
 
     def _follower_updates(self, told: Told) -> Iterable[Message]:
         """Fills and ends of our own orders; a fill goes with the fact that it made true.

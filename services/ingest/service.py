@@ -3,17 +3,20 @@
 import random
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from services.ingest.sessions import AccountSession
 from services.ingest.sweep import Sweeper
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue
+from spider_common.domain.journal import Timing
 from spider_common.domain.products import Account, Product
 from spider_common.network import Network
 from spider_common.stores.config import ConfigStore
@@ -21,6 +24,7 @@ from spider_common.stores.queue import Queue
 from spider_common.stores.secrets import Secrets, SecretsUnavailable
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
+from spider_common.venues.clocks import serve_clocks
 from spider_common.venues.outcomes import VenueError
 from spider_common.venues.venue import VenueClient
 
@@ -35,6 +39,7 @@ class IngestPorts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tls: for sockets to ``wss://`` addresses; None where all are ``ws://`` (a simulator).
         sweep_every_s: how often REST is asked beside the sweeps after each connect.
+        skew: by how much a venue's clock may differ from ours without a warning, ns.
     """
 
     clock: Clock
@@ -48,11 +53,13 @@ class IngestPorts(msgspec.Struct, frozen=True, kw_only=True):
     venues: Mapping[Venue, VenueClient]
     log: FilteringBoundLogger
     sweep_every_s: float = 60.0
+    skew: int = Timing().skew
 
 
 class _Running(msgspec.Struct):
     account: Account
     scope: trio.CancelScope
+    sweeper: Sweeper | None = None
 
 
 class Ingest:
@@ -76,6 +83,8 @@ class Ingest:
             await client.instruments()
         async with trio.open_nursery() as nursery:
             self._products = await ports.config.products()
+            clocks = partial(serve_clocks, ports.venues, clock=ports.clock, skew=ports.skew, log=ports.log)
+            await nursery.start(clocks, name="ingest.clocks")
             async with trio.open_nursery() as starting:
                 for account in self._accounts():
                     starting.start_soon(self._start, nursery, account)
@@ -86,7 +95,8 @@ class Ingest:
             nursery.cancel_scope.cancel()  # what is not published yet, the next task's sweep finds
 
     async def _serve_refresh(self, nursery: trio.Nursery) -> None:
-        """Follows the configuration: new accounts get a session, removed ones lose theirs."""
+        """Follows the configuration: new accounts get a session, removed ones lose theirs, and a new product
+        of an account that has one joins."""
         while True:
             await trio.sleep(REFRESH_S)
             try:
@@ -100,6 +110,9 @@ class Ingest:
             for key, account in wanted.items():
                 if key not in self._running:
                     nursery.start_soon(self._start, nursery, account)
+            for running in self._running.values():
+                if running.sweeper is not None:
+                    running.sweeper.follow()
 
     async def _serve_instruments(self) -> None:
         """Follows the venues' listings."""
@@ -122,8 +135,9 @@ class Ingest:
 
     async def _start(self, nursery: trio.Nursery, account: Account) -> None:
         """Starts an account's session and timer in `nursery`; returns when the session is ready."""
-        key, scope = (account.venue, account.account), trio.CancelScope()
-        self._running[key] = _Running(account, scope)  # before any wait: a refresh must not start it again
+        name, scope = (account.venue, account.account), trio.CancelScope()
+        running = _Running(account, scope)
+        self._running[name] = running  # before any wait: a refresh must not start it again
         client = self._ports.venues.get(account.venue)
         try:
             credentials = await self._ports.secrets.credentials(account.account)
@@ -132,9 +146,10 @@ class Ingest:
             credentials = None
         if credentials is None or client is None:
             self._ports.log.error("account.unreachable", account=account.account, venue=account.venue)
-            self._running.pop(key, None)  # the next refresh tries again
+            self._running.pop(name, None)  # the next refresh tries again
             return
-        ports = self._ports
+        self._count(account.venue, client.capabilities.sockets)
+        ports, key = self._ports, Key(account.account, credentials, self._ports.secrets)
         publisher = Publisher(
             account,
             queue=ports.queue,
@@ -142,10 +157,10 @@ class Ingest:
             products=lambda: [each for each in self._products if each.leader.account == account.account],
             log=ports.log,
         )
-        sweeper = Sweeper(
+        running.sweeper = sweeper = Sweeper(
             account,
             client=client,
-            credentials=credentials,
+            key=key,
             publisher=publisher,
             trading=ports.trading,
             clock=ports.clock,
@@ -154,7 +169,7 @@ class Ingest:
         session = AccountSession(
             account,
             client=client,
-            credentials=credentials,
+            key=key,
             network=ports.network,
             tls=ports.tls,
             publisher=publisher,
@@ -164,6 +179,12 @@ class Ingest:
             log=ports.log,
         )
         await nursery.start(self._serve_account, account, session, sweeper, scope)
+
+    def _count(self, venue: Venue, most: int | None) -> None:
+        """Says so when there are more accounts, each with its socket, than a venue lets an address have."""
+        sockets = sum(each is venue for each, _ in self._running)
+        if most is not None and sockets > most:
+            self._ports.log.error("sockets.too_many", venue=venue, sockets=sockets, most=most)
 
     async def _serve_account(
         self,
@@ -179,7 +200,8 @@ class Ingest:
             async with trio.open_nursery() as nursery:
                 name = f"[{account.venue}/{account.account}]"
                 await nursery.start(session.serve, name=f"ingest.session{name}")
-                nursery.start_soon(sweeper.serve_timer, self._ports.sweep_every_s, name=f"ingest.timer{name}")
+                timer = partial(sweeper.serve_timer, self._ports.sweep_every_s, session.compare)
+                nursery.start_soon(timer, name=f"ingest.timer{name}")
                 ready = True
                 task_status.started()
         if not ready and scope.cancelled_caught:  # removed from the configuration before it was ready

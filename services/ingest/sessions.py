@@ -8,8 +8,10 @@ from typing import Final, TypeVar
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from services.ingest.hearing import Hearing
+from services.ingest.keys import Key
 from services.ingest.publish import Publisher
-from services.ingest.sweep import Sweeper
+from services.ingest.sweep import Sweeper, Swept
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.products import Account
 from spider_common.network import Network
@@ -32,7 +34,7 @@ from spider_common.venues.venue import (
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MOST_S: Final = 30.0
 Error = TypeVar("Error", bound=BaseException)
-Sweep = Callable[[], Awaitable[None]]
+Sweep = Callable[[], Awaitable[object]]
 FATAL_PAUSE_S: Final = 60.0
 """A refused key stays refused until an operator acts; trying rarely keeps the address unbanned."""
 
@@ -41,14 +43,18 @@ HOLD_S: Final = 10.0
 
 
 class AccountSession:
-    """Keeps one account's facts coming."""
+    """Keeps one account's facts coming.
+
+    Attributes:
+        silent_rotations: how often a socket was replaced because it was open and did not tell.
+    """
 
     def __init__(
         self,
         account: Account,
         *,
         client: VenueClient,
-        credentials: Credentials,
+        key: Key,
         network: Network,
         tls: ssl.SSLContext | None,
         publisher: Publisher,
@@ -57,12 +63,15 @@ class AccountSession:
         rng: random.Random,
         log: FilteringBoundLogger,
     ) -> None:
-        self._account, self._client, self._credentials = account, client, credentials
+        self._account, self._client, self._key = account, client, key
         self._network, self._tls, self._clock, self._rng = network, tls, clock, rng
         self._publisher, self._sweeper = publisher, sweeper
         self._log = log.bind(venue=account.venue, account=account.account)
         self._failures = 0
         self._unreadable = 0
+        self._hearing = Hearing(clock)
+        self._rotate: Callable[[], None] | None = None
+        self.silent_rotations = 0
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until cancelled. Started when the first try has come to something: swept, or failed."""
@@ -87,6 +96,14 @@ class AccountSession:
             tell("session.ended", why=failed.why, failures=self._failures, again_s=round(pause, 3))
             await trio.sleep(pause)
 
+    def compare(self, swept: Swept) -> None:
+        """Holds what a sweep has told against what the socket has: one that missed a fill is replaced."""
+        missed = self._hearing.missed(swept)
+        if missed and self._rotate is not None:
+            self.silent_rotations += 1
+            self._log.warning("session.silent", missed=missed, silent_rotations=self.silent_rotations)
+            self._rotate()
+
     def _backoff(self) -> float:
         """Full jitter: many sessions that broke together do not come back together."""
         most = min(BACKOFF_FIRST_S * 2 ** (self._failures - 1), BACKOFF_MOST_S)
@@ -101,8 +118,9 @@ class AccountSession:
             mine = trio.CancelScope()
 
             async def replace() -> None:
-                nonlocal successor
+                nonlocal successor, rotating
                 successor = await self._converse(swept, mine)
+                rotating = False  # it has ended; if it never took over, this socket may ask for another
 
             def on_rotate() -> None:
                 nonlocal rotating
@@ -112,17 +130,21 @@ class AccountSession:
 
             with mine:
                 ended = await self._talk(swept, predecessor, on_rotate)
+            if self._rotate is on_rotate:
+                self._rotate = None
         return successor or ended
 
     async def _talk(
         self, swept: Sweep, predecessor: trio.CancelScope | None, on_rotate: Callable[[], None]
     ) -> Failed:
         """One socket's conversation, from opening to its end."""
-        protocol = self._client.session(self._credentials, self._account.account)
+        await self._client.ready_to_connect()
+        credentials = await self._key.current()
+        protocol = self._client.session(credentials, self._account.account)
         catch_up = _CatchUp(self._publisher)
         why = ""
         try:
-            url = await self._client.socket_url(self._credentials)
+            url = await self._client.socket_url(credentials)
         except VenueError as error:
             return Failed(str(error), fatal=False)
         try:
@@ -139,6 +161,8 @@ class AccountSession:
                                 return event
                             case Ready():
                                 self._failures = 0
+                                self._rotate = on_rotate
+                                self._hearing.ready()
                                 self._log.info("session.ready")
                                 if predecessor is not None:
                                     predecessor.cancel()
@@ -149,13 +173,16 @@ class AccountSession:
                                 on_rotate()
                             case Unreadable():
                                 self._keep(event)
+                                self._hearing.deaf()
                                 sweeps.start_soon(swept, name=f"ingest.sweep[{self._account.account}]")
                             case KeepAlive():
-                                sweeps.start_soon(self._keep_alive, url)
+                                sweeps.start_soon(self._keep_alive, credentials, url)
                             case Send(text=text):
                                 await socket.send(text)
                             case Told():
-                                await catch_up.tell(event)
+                                self._hearing.hear(event)
+                                with self._hearing.busy():
+                                    await catch_up.tell(event)
                     events = await self._next(protocol, socket)
         except* SocketClosed as closed:
             why = str(next(leaves(closed)))
@@ -169,10 +196,10 @@ class AccountSession:
             return protocol.received(frame, self._clock.now())
         return protocol.tick(self._clock.now())
 
-    async def _keep_alive(self, url: str) -> None:
+    async def _keep_alive(self, credentials: Credentials, url: str) -> None:
         """Extends the key in a socket's address. If that fails the venue will end the session."""
         try:
-            await self._client.keep_alive(self._credentials, url)
+            await self._client.keep_alive(credentials, url)
         except VenueError as error:
             self._log.warning("session.not_kept_alive", error=str(error))
 

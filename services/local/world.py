@@ -68,7 +68,7 @@ class World:
         self.queue = MemoryQueue(schema.COPY, clock, dead_letters=self.dead_letters)
         self.cache = MemoryCache()
         self.config = ConfigStore(MemoryTable(schema.CONFIG, clock), self.cache)
-        self._secrets = MemorySecrets(seed.credentials)
+        self.secrets = MemorySecrets(seed.credentials)
 
     async def serve_ingest(
         self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -83,7 +83,7 @@ class World:
                 queue=self.queue,
                 trading=self.trading,
                 config=self.config,
-                secrets=self._secrets,
+                secrets=self.secrets,
                 venues=venues,
                 log=logger("ingest", self.clock, write=self._write),
             )
@@ -101,7 +101,7 @@ class World:
                 queue=self.queue,
                 trading=self.trading,
                 config=self.config,
-                secrets=self._secrets,
+                secrets=self.secrets,
                 venues=venues,
                 log=logger(owner, self.clock, write=self._write),
                 visibility_s=schema.COPY.visibility_s,

@@ -1,6 +1,7 @@
 """The order service put together from its ports: as a process, and inside the simulation."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 import trio
@@ -21,6 +22,7 @@ from spider_common.stores.config import ConfigStore
 from spider_common.stores.queue import Queue
 from spider_common.stores.secrets import Secrets
 from spider_common.stores.trading import TradingStore
+from spider_common.venues.clocks import serve_clocks
 from spider_common.venues.venue import VenueClient
 
 
@@ -90,6 +92,8 @@ async def serve_oms(
     )
     await reference.load()
     async with trio.open_nursery() as nursery:
+        clocks = partial(serve_clocks, ports.venues, clock=clock, skew=timing.skew, log=log)
+        await nursery.start(clocks, name="oms.clocks")
         nursery.start_soon(reference.serve_refresh, name="oms.reference")
         await nursery.start(resolver.serve, name="oms.resolver")
         await intake.serve(stop=stop, task_status=task_status)

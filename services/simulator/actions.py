@@ -85,7 +85,15 @@ class Silence(_Action, frozen=True, tag="silence"):
     duration: int
 
 
-Action = OpenAccount | SetPrice | Place | Amend | Cancel | Arm | DropSockets | AnnounceClose | Silence
+class SkewClock(_Action, frozen=True, tag="skew_clock"):
+    """Sets the venue's clock `ahead` ns of the true one; behind it where negative."""
+
+    ahead: int
+
+
+Action = (
+    OpenAccount | SetPrice | Place | Amend | Cancel | Arm | DropSockets | AnnounceClose | Silence | SkewClock
+)
 
 
 def apply(venue: Venue, action: Action) -> str:
@@ -135,6 +143,8 @@ def apply(venue: Venue, action: Action) -> str:
                 session.announce_close()
         case Silence():
             venue.silence(action.account, now + action.duration)
+        case SkewClock():
+            venue.clock.ahead = action.ahead
     venue.publish()
     return order_id
 

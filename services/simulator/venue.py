@@ -28,14 +28,25 @@ class Session(Protocol):
         ...
 
 
+class VenueClock:
+    """A venue's own clock, `ahead` ns of the true one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead = 0
+
+    def now(self) -> int:
+        return self._clock.now() + self.ahead
+
+
 class Venue:
     """Engine, faults and listeners of one venue."""
 
     def __init__(self, name: str, instruments: Sequence[Instrument], clock: Clock) -> None:
         self.name = name
         self.instruments = tuple(instruments)
-        self.clock = clock
-        self.exchange = Exchange(instruments, clock.now())
+        self.clock = VenueClock(clock)
+        self.exchange = Exchange(instruments, self.clock.now())
         self.faults = Faults()
         self._sessions: dict[str, list[Session]] = {}  # by account, oldest first
         self._published = 0
@@ -111,3 +122,4 @@ class Venue:
         self._published = 0
         self._hidden_until.clear()
         self._silent_until.clear()
+        self.clock.ahead = 0

@@ -177,6 +177,7 @@ async def test_a_far_expiry_is_cut_to_the_venues_window(autojump_clock, open_des
 async def test_a_clock_that_is_off_still_signs_in_time(autojump_clock, open_desk, offset):
     """The offset to the venue's clock is kept, and an expiry stays what it is on our clock."""
     async with open_desk(offset=round(offset * NS)) as desk:
+        await desk.client.server_time()
         assert isinstance(await desk.place(), Accepted)
         desk.arm("hold_request", delay=2 * NS)
         assert isinstance(await desk.place("a2", expires=desk.expires(1.0)), Unsent)

@@ -39,13 +39,15 @@ class Desk:
 
     def another(self, queue: object) -> Publisher:
         log = logger("test", self.clock, write=self.lines.append)
-        return Publisher(
+        publisher = Publisher(
             LEADER,
             queue=queue,  # type: ignore[arg-type]  # a queue or one that fails
             clock=self.clock,
             products=lambda: self.products,
             log=log,
         )
+        publisher.join({each.product: 0 for each in self.products})
+        return publisher
 
     async def messages(self) -> list[Message]:
         """All that is in the queue, taken and deleted."""
@@ -79,7 +81,7 @@ async def test_two_sources_of_one_fact_are_one_message(autojump_clock: MockClock
     desk = Desk(product("p"))
     seen_later = altered(fact(), ts_seen=fact().ts_seen + 10**9)
     assert await desk.publisher.publish(told(fact())) == 1
-    assert await desk.publisher.publish(told(seen_later), baseline=True) == 0
+    assert await desk.publisher.publish(told(seen_later)) == 0
     assert await desk.another(desk.queue).publish(told(seen_later)) == 1  # new to that task, not to the queue
     (message,) = await desk.messages()
     assert isinstance(message, LeaderOrder)
@@ -144,8 +146,63 @@ async def test_publishing_that_was_cut_off_is_repeated(autojump_clock: MockClock
 
 
 async def test_products_are_asked_for_each_time(autojump_clock: MockClock) -> None:
-    """A product that comes later gets what is told from then on."""
+    """A product that comes and joins later gets what is told from then on."""
     desk = Desk(product("p"))
     await desk.publisher.publish(told(fact(status=OrderStatus.LIVE, cum_filled=Decimal(0))))
     desk.products.append(product("q"))
+    desk.publisher.join({ProductId("q"): 0})
     assert await desk.publisher.publish(told(fact())) == 2
+
+
+async def baselines(desk: Desk, name: str) -> list[tuple[int, bool]]:
+    """Time and baseline of each message to a product, in order; all messages are taken."""
+    return [
+        (each.event.fact.ts_venue, each.event.baseline)
+        for each in await desk.messages()
+        if isinstance(each, LeaderOrder) and each.event.product == name
+    ]
+
+
+async def test_what_is_told_before_a_product_joins_waits_for_its_baseline(autojump_clock: MockClock) -> None:
+    """The baseline comes first; then, once, what sockets told of the time since; others do not wait."""
+    desk = Desk(product("p"))
+    desk.products.append(product("q"))
+    first, second, third, fourth = (fact(cum_filled=Decimal(ts), ts_venue=ts) for ts in (1, 2, 3, 4))
+    for each in (first, second, third):
+        assert await desk.publisher.publish(told(each)) == 1  # to the other product
+    assert await baselines(desk, "q") == []
+    assert desk.publisher.joining == ["q"]
+    # the sweep began at 1 and knows the second as well
+    assert await desk.publisher.publish(told(second), joining={ProductId("q"): 1}) == 3
+    await desk.publisher.publish(told(fourth))
+    assert await baselines(desk, "q") == [(2, True), (1, True), (3, False), (4, False)]
+    assert desk.publisher.joining == []
+
+
+async def test_what_was_held_until_the_mark_was_read_comes_first(autojump_clock: MockClock) -> None:
+    """A task that begins learns from the table that a product has joined; nothing it held is lost."""
+    desk = Desk()
+    desk.products.append(product("p"))
+    first, second = (fact(cum_filled=Decimal(ts), ts_venue=ts) for ts in (1, 2))
+    assert await desk.publisher.publish(told(first)) == 0
+    desk.publisher.join({ProductId("p"): 0})
+    assert await desk.publisher.publish(told(second)) == 2
+    assert await baselines(desk, "p") == [(1, False), (2, False)]
+
+
+async def test_what_was_before_a_product_joined_is_never_copied(autojump_clock: MockClock) -> None:
+    """A fact that a later sweep or a late push tells of the time before is remembered as what it is."""
+    desk = Desk()
+    desk.products.append(product("p"))
+    desk.publisher.join({ProductId("p"): 10})
+    await desk.publisher.publish(told(*(fact(cum_filled=Decimal(ts), ts_venue=ts) for ts in (9, 10, 11))))
+    assert await baselines(desk, "p") == [(9, True), (10, True), (11, False)]
+
+
+async def test_a_product_that_left_joins_again(autojump_clock: MockClock) -> None:
+    """What happened while the account did not lead it is not for it."""
+    desk = Desk(product("p"))
+    left = desk.products.pop()
+    assert desk.publisher.join({left.product: 0}) == {}
+    desk.products.append(left)
+    assert desk.publisher.joining == ["p"]

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from services.ingest.sessions import BACKOFF_FIRST_S, BACKOFF_MOST_S, FATAL_PAUSE_S, AccountSession
 from services.local.seed import LEADER, seed
@@ -61,10 +62,11 @@ class Desk:
         publisher = Publisher(
             product.leader, queue=world.queue, clock=world.clock, products=lambda: [product], log=log
         )
+        publisher.join({product.product: 0})
         self.session = AccountSession(
             product.leader,
             client=client,
-            credentials=credentials,
+            key=Key(product.leader.account, credentials, world.secrets),
             network=world._network,
             tls=None,
             publisher=publisher,
@@ -124,6 +126,7 @@ async def open_desk(
         credentials = seeded.credentials[LEADER]
         if wrong_key:
             credentials = Credentials(credentials.key, credentials.secret, Secret("wrong"))
+            world.secrets.put(LEADER, credentials)
         if nobody_there:
             client._socket_url = "ws://nobody.test:1/ws/v5/private"
         yield Desk(world, client, seeded.product, credentials, rng or random.Random(3))
@@ -230,6 +233,23 @@ async def test_a_wrong_key_is_tried_rarely(autojump_clock: MockClock) -> None:
         assert "60024" in ended[0]["why"]
         assert desk.sweeps.count == 0
         assert not any("wrong" in line.replace("wrong passphrase", "") for line in desk.lines)
+
+
+async def test_a_changed_key_is_used_at_the_next_connect(autojump_clock: MockClock) -> None:
+    """Without a restart; a store that has none any more leaves the last."""
+    async with open_desk(wrong_key=True) as desk, running(desk):
+        await trio.sleep(5)
+        assert desk.sockets == [0]
+        right = desk.venue.exchange.accounts[LEADER].credentials
+        assert right.passphrase is not None
+        key = Credentials(Secret(right.key), Secret(right.secret), Secret(right.passphrase))
+        desk.world.secrets.put(LEADER, key)
+        await trio.sleep(FATAL_PAUSE_S)
+        assert desk.sockets == [0, 1]
+        desk.world.secrets._credentials.clear()
+        apply(desk.venue, DropSockets(account=LEADER))
+        await trio.sleep(5)
+        assert desk.sockets == [0, 1, 0, 1]
 
 
 async def test_a_frame_that_cannot_be_read_is_kept_and_swept(autojump_clock: MockClock) -> None:

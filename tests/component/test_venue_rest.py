@@ -116,7 +116,7 @@ async def test_requests_are_signed_by_the_venues_clock():
     """The offset moves the time of signing, set back or not, and headers go along."""
     clock = Hands()
     rest, transport = wire((200, b"{}", {}), clock)
-    rest.learn_time(NOW + 7 * S)
+    rest.learn_time(NOW + 7 * S, asked=NOW)
     clock.time += 100 * S
     await rest.write(KEY, WRITE, headers={"expTime": "1"}, set_back_ns=20 * S)
     await rest.ask(KEY, QUESTION)
@@ -131,12 +131,23 @@ async def test_the_offset_never_puts_the_venue_further_ahead_than_it_is(seed):
     rng = random.Random(seed)
     ahead, clock = rng.randint(-60, 60) * S, Hands()
     rest, _ = wire((200, b"{}", {}), clock)
-    clock.time += rng.randint(0, 5 * S)  # the question's way
+    asked = clock.time
+    clock.time += rng.randint(0, S // 2)  # the question's way
     told = (clock.time + ahead) // 10**6 * 10**6
-    back = rng.randint(0, 5 * S)
+    back = rng.randint(0, S // 2)
     clock.time += back
-    rest.learn_time(told)
+    rest.learn_time(told, asked=asked)
     assert ahead - back - 10**6 < rest.ahead <= ahead
+
+
+async def test_an_answer_that_took_long_does_not_set_the_clock():
+    """It would have every request expire early by all that time."""
+    clock = Hands()
+    rest, _ = wire((200, b"{}", {}), clock)
+    rest.learn_time(NOW + 7 * S, asked=NOW)
+    clock.time += 2 * S
+    rest.learn_time(NOW, asked=NOW)
+    assert rest.ahead == 7 * S
 
 
 async def test_no_secret_is_in_what_is_told():

@@ -5,7 +5,6 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from services.ingest.sweep import Sweeper
 from services.local.schedule import Length, Moment, Schedule, Stop
 from services.local.seed import LEADER
 from services.local.seeds import Verdict, first_difference, run_twice
@@ -17,6 +16,8 @@ from services.simulator.rules import NewOrder
 from spider_common.clock import NS_PER_S
 from spider_common.domain import journal
 from spider_common.domain.orders import CopyState, step
+from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.venue import Told
 
 BTC = "BTC-USDT-SWAP"
 ANA = "okx-ana"
@@ -120,10 +121,10 @@ def take_unknown_for_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sweep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def sweep(self):
-        return None
+    async def sweep(self, credentials, account, *, since):
+        return Told()
 
-    monkeypatch.setattr(Sweeper, "_sweep", sweep)
+    monkeypatch.setattr(OkxClient, "sweep", sweep)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,10 @@ class MemorySecrets:
     async def credentials(self, account: AccountId) -> Credentials | None:
         return self._credentials.get(account)
 
+    def put(self, account: AccountId, credentials: Credentials) -> None:
+        """Stores an account's key, over one that is there."""
+        self._credentials[account] = credentials
+
 
 class SecretsManager:
     """AWS Secrets Manager, one secret for each account: ``<prefix>accounts/<account>``."""

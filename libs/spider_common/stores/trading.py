@@ -44,9 +44,15 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Up to when (Unix ns) an account's facts have been swept and published."""
+    """Up to when an account's facts have been swept and published.
+
+    Attributes:
+        swept: when the last sweep began, Unix ns.
+        joined: since when each product copies the account, Unix ns. What was before is not for it.
+    """
 
     swept: int
+    joined: dict[ProductId, int] = {}
 
 
 class TradingStore:

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 import msgspec
 
-from spider_common.clock import Clock
+from spider_common.clock import NS_PER_S, Clock
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.outcomes import Unknown, UnreadableFrame, Unsent, VenueError
@@ -19,6 +19,7 @@ from spider_common.venues.rows import Row, read_object
 
 ANSWER_WITHIN_S: Final = 5.0
 """The whole of a request. A write's answer that takes longer is in doubt and is asked for."""
+_EXACT_WITHIN: Final = NS_PER_S
 NOBODY: Final = Credentials(Secret(""), Secret(""))
 """Signs public questions, which have no signature."""
 
@@ -45,13 +46,16 @@ class Rest:
         """The least by which the venue's clock is ahead of ours, ns; requests are signed by the venue's."""
         return self._ahead
 
-    def learn_time(self, told: int) -> None:
-        """Takes in the venue's clock (Unix ns) from an answer that has just come.
+    def learn_time(self, told: int, *, asked: int) -> None:
+        """Takes in the venue's clock (Unix ns) from an answer, just come, to a question of `asked`.
 
         The answer was on its way meanwhile, so the true clock is ahead of this one, never behind: a request
-        that expires by it expires early and not late.
+        that expires by it expires early and not late. An answer that took long would have every request
+        expire too early; the clock stays as it was known.
         """
-        self._ahead = told - self._clock.now()
+        now = self._clock.now()
+        if now - asked <= _EXACT_WITHIN:
+            self._ahead = told - now
 
     async def write(
         self,

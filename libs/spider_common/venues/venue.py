@@ -95,12 +95,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         amends: "amend" keeps the order, "replace" makes a new one of it.
         expiry: what makes the venue refuse a request that arrives late.
         batch_orders: orders a request at the most; 1 where there is no batch.
+        sockets: private sockets that one address may have open; None where the venue names no number.
     """
 
     amends: str
     expiry: str
     batch_orders: int
     hedge_mode: bool
+    sockets: int | None
     limits: Mapping[str, str]
 
 
@@ -163,6 +165,10 @@ class VenueClient(Protocol):
 
     def session(self, credentials: Credentials, account: AccountId) -> SessionProtocol:
         """A new conversation for a private socket of the account."""
+        ...
+
+    async def ready_to_connect(self) -> None:
+        """Waits until the venue lets one more socket of this address be opened."""
         ...
 
     async def socket_url(self, credentials: Credentials) -> str:

@@ -54,6 +54,8 @@ from spider_common.venues.venue import Capabilities, Told
 REST: Final = "https://open-api.bingx.com"
 FALLBACK: Final = "https://open-api.bingx.pro"
 SOCKET: Final = "wss://open-api-swap.bingx.com/swap-market"
+SOCKETS: Final = 60
+"""Per address."""
 
 _MARGIN_TYPE: Final = {MarginMode.CROSS: "CROSSED", MarginMode.ISOLATED: "ISOLATED"}
 _SETTING_WITHIN_NS: Final = 5_000_000_000
@@ -111,6 +113,7 @@ class BingxClient:
             expiry="timestamp and recvWindow, at most 5 s",
             batch_orders=5,
             hedge_mode=True,
+            sockets=SOCKETS,
             limits={name: f"{limit.count} in {limit.window_s:g} s" for name, limit in shown.items()},
         )
 
@@ -121,7 +124,6 @@ class BingxClient:
         found = [instrument for instrument in read if instrument is not None]
         self._codec.set_instruments(listed)
         self.known_instruments = InstrumentList(found)
-        await self._rest.server_time()
         return found
 
     async def server_time(self) -> int:
@@ -337,6 +339,9 @@ class BingxClient:
 
     def session(self, credentials: Credentials, account: AccountId) -> BingxSession:  # noqa: ARG002 the listen key has logged in
         return BingxSession(account, self.known_instruments)
+
+    async def ready_to_connect(self) -> None:
+        """Nothing to wait for: BingX counts open sockets, and connects only as requests for listen keys."""
 
     async def socket_url(self, credentials: Credentials) -> str:
         """Makes a listen key: its owner is the socket that this address is opened for."""

@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from spider_common.budgets.fair import Budgets
-from spider_common.budgets.limits import Limit
+from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
@@ -42,6 +42,9 @@ ORDERS: Final = Limit(10, 1.0)
 """Per account and endpoint. An account that other people copy at Bitget itself has only 1 a second."""
 REQUEST_AGE: Final = 30 * NS_PER_S
 """A request whose timestamp is older is refused."""
+CONNECTS: Final = Limit(300, 300.0)
+"""Per address."""
+SOCKETS: Final = 100
 _SETTINGS: Final = Limit(5, 1.0)
 
 
@@ -89,10 +92,12 @@ class BitgetClient:
             expiry="timestamp set back" if self._request_age else "30 s after signing",
             batch_orders=1,
             hedge_mode=True,
+            sockets=SOCKETS,
             limits={
                 "place, cancel, amend": f"{self._orders.count}/s each, an account",
                 "queries": "10/s each, an account (positions 5/s)",
                 "settings": "5/s each, an account",
+                "connects": f"{CONNECTS.count} in 5 min an address",
                 "all": "6000/min an address",
             },
         )
@@ -109,7 +114,12 @@ class BitgetClient:
         return found
 
     def session(self, credentials: Credentials, account: AccountId) -> BitgetSession:
-        return BitgetSession(credentials, account, self.known_instruments, closing=self._closing)
+        return BitgetSession(
+            credentials, account, self.known_instruments, closing=self._closing, ahead=self._rest.ahead
+        )
+
+    async def ready_to_connect(self) -> None:
+        await self._budgets.acquire(((ADDRESS, "connect"), CONNECTS))
 
     async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
         return self._socket_url
@@ -210,9 +220,10 @@ class BitgetClient:
 
     async def server_time(self) -> int:
         """Also sets the offset by which requests are signed from then on."""
+        asked = self._clock.now()
         body = await self._questions.query(None, "public/common", "public/time", {})
         told = rows.milliseconds(rows.child(body, "data", "time"), "serverTime", "time.data")
-        self._rest.learn_time(told)
+        self._rest.learn_time(told, asked=asked)
         return told
 
     async def permissions(self, credentials: Credentials) -> KeyPermissions:

@@ -41,6 +41,7 @@ class BitgetSession:
     """One conversation. Make a new one for each socket.
 
     `closing`: how fills of closing orders name their side, see `ClosingSide`.
+    `ahead`: by how much the venue's clock, by which logins are valid, is ahead of ours (ns).
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class BitgetSession:
         instruments: InstrumentList,
         *,
         closing: ClosingSide = ClosingSide.POSITION,
+        ahead: int = 0,
     ) -> None:
+        self._ahead = ahead
         self._credentials, self._account = credentials, account
         self._instruments, self._closing = instruments, closing
         self._unacknowledged = {channel["channel"] for channel in CHANNELS}
@@ -64,7 +67,7 @@ class BitgetSession:
         self._rotate_at = now + ROTATE_AFTER
         if self._credentials.passphrase is None:
             return [Failed("Bitget keys have a passphrase; add it to the account's secret", fatal=True)]
-        return [Send(login_frame(self._credentials, now, path=LOGIN_PATH))]
+        return [Send(login_frame(self._credentials, now + self._ahead, path=LOGIN_PATH))]
 
     def due(self) -> int:
         times = (self._ready_by, self._pong_by, self._rotate_at, self._ping_at)

@@ -50,6 +50,7 @@ from spider_common.venues.venue import Capabilities, Told
 
 ORDERS: Final = Limit(60, 2.0)  # per account and instrument, for each of place, cancel and amend
 CONDITIONAL: Final = Limit(20, 2.0)  # per account, for each of place and cancel
+CONNECTS: Final = Limit(3, 1.0)  # per address
 ACCOUNT: Final = Limit(1000, 2.0)  # per sub-account, new and amended orders
 KIND: Final = "SWAP"
 """What is copied: linear swaps."""
@@ -91,11 +92,13 @@ class OkxClient:
             expiry="expTime (place, amend)",
             batch_orders=1,
             hedge_mode=True,
+            sockets=None,
             limits={
                 "place, cancel, amend": f"{ORDERS.count}/2 s each, an account and instrument",
                 "new and amended orders": f"{ACCOUNT.count}/2 s an account",
                 "conditional orders": f"{CONDITIONAL.count}/2 s each of place and cancel, an account",
                 "queries": "20/2 s each, an account (balance, positions 10/2 s)",
+                "connects": f"{CONNECTS.count}/s an address",
                 "settings": "leverage 20/2 s, position mode 5/2 s, an account",
             },
         )
@@ -108,6 +111,9 @@ class OkxClient:
         self.known_instruments = InstrumentList(found)
         return found
 
+    async def ready_to_connect(self) -> None:
+        await self._budgets.acquire(((ADDRESS, "connect"), CONNECTS))
+
     async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
         return self._socket_url
 
@@ -115,7 +121,7 @@ class OkxClient:
         """Nothing to do: a login lasts as long as its socket."""
 
     def session(self, credentials: Credentials, account: AccountId) -> OkxSession:
-        return OkxSession(credentials, account, self.known_instruments)
+        return OkxSession(credentials, account, self.known_instruments, ahead=self._rest.ahead)
 
     # Writes
 
@@ -263,9 +269,10 @@ class OkxClient:
 
     async def server_time(self) -> int:
         """Also sets the offset by which requests are signed and expire from then on."""
+        asked = self._clock.now()
         (row,) = await self._query(None, "public/time", {}) or [{}]
         told = rows.milliseconds(row, "ts", "data[0]")
-        self._rest.learn_time(told)
+        self._rest.learn_time(told, asked=asked)
         return told
 
     async def permissions(self, credentials: Credentials) -> KeyPermissions:

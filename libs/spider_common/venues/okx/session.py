@@ -34,10 +34,16 @@ LOGIN_PATH: Final = "/users/self/verify"
 
 
 class OkxSession:
-    """One conversation. Make a new one for each socket."""
+    """One conversation. Make a new one for each socket.
 
-    def __init__(self, credentials: Credentials, account: AccountId, instruments: InstrumentList) -> None:
+    `ahead`: by how much the venue's clock, by which logins are valid, is ahead of ours (ns).
+    """
+
+    def __init__(
+        self, credentials: Credentials, account: AccountId, instruments: InstrumentList, *, ahead: int = 0
+    ) -> None:
         self._credentials = credentials
+        self._ahead = ahead
         self._account = account
         self._instruments = instruments
         self._unacknowledged = {channel["channel"] for channel in CHANNELS}
@@ -49,7 +55,7 @@ class OkxSession:
         self._heard, self._ready_by = now, now + LOGIN_WITHIN
         if self._credentials.passphrase is None:
             return [Failed("OKX keys have a passphrase; add it to the account's secret", fatal=True)]
-        return [Send(login_frame(self._credentials, now, path=LOGIN_PATH))]
+        return [Send(login_frame(self._credentials, now + self._ahead, path=LOGIN_PATH))]
 
     def due(self) -> int:
         if self._ready_by is not None:
