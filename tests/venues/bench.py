@@ -14,7 +14,9 @@ import httpx
 import trio
 from msgspec.structs import replace
 
+from services.ingest.keys import Key
 from services.ingest.sessions import AccountSession
+from services.ingest.sweep import Swept
 from services.simulator import accounts, ledger
 from services.simulator import venue as simulated
 from services.simulator.actions import Action, Arm, OpenAccount, Place, SetPrice, apply
@@ -32,6 +34,7 @@ from spider_common.domain.requests import Amendment, OrderRef, OrderRequest, Pos
 from spider_common.memory_network import MemoryNetwork
 from spider_common.sdk import http
 from spider_common.secret import Credentials, Secret
+from spider_common.stores.secrets import MemorySecrets
 from spider_common.telemetry.logs import logger
 from spider_common.venues.clients import Address, open_clients
 from spider_common.venues.outcomes import Lookup, Outcome
@@ -119,7 +122,7 @@ class Feed:
         self.session = AccountSession(
             account,
             client=bench.client,
-            credentials=key(account.account),
+            key=Key(account.account, key(account.account), MemorySecrets({})),
             network=bench.network,
             tls=None,
             publisher=self,  # type: ignore[arg-type]  # the one method that sessions use
@@ -134,11 +137,13 @@ class Feed:
         self._take(told)
         return 1
 
-    async def sweep(self) -> None:
-        since = self._bench.clock.now() - 60 * NS_PER_S
+    async def sweep(self) -> Swept:
+        begun = self._bench.clock.now()
+        since = begun - 60 * NS_PER_S
         told = await self._bench.client.sweep(key(self._account.account), self._account.account, since=since)
         self.swept += 1
         self._take(told)
+        return Swept(told, since, begun)
 
     def _take(self, told: Told) -> None:
         self.told.append(told)

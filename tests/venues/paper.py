@@ -45,7 +45,9 @@ class PaperSession:
 
 class PaperClient:
     venue, known_instruments = SEAT, InstrumentList([SWAP])
-    capabilities = Capabilities(amends="amend", expiry="by", batch_orders=1, hedge_mode=False, limits={})
+    capabilities = Capabilities(
+        amends="", expiry="", batch_orders=1, hedge_mode=False, sockets=None, limits={}
+    )
 
     def __init__(self, ask, url, clock):
         self._ask, self._url, self._clock = ask, url, clock
@@ -53,8 +55,10 @@ class PaperClient:
     async def instruments(self):
         return [SWAP]
 
-    async def ready_to_place(self, order):
-        """No limits."""
+    async def nothing_to_wait_for(self, *_):
+        pass
+
+    ready_to_connect = ready_to_place = keep_alive = nothing_to_wait_for
 
     async def place(self, credentials, order, *, expires):
         """The answer is the order's id, or what is wrong; or it is lost, and nothing is known."""
@@ -71,8 +75,8 @@ class PaperClient:
             told = await self.sweep(credentials, order.account.account, since=0)
         except outcomes.VenueError as error:
             return outcomes.Unknown(str(error))
-        named = [fact for fact in told.facts if fact.client_order_id == order.client_order_id]
-        return outcomes.Found(named[0]) if named else outcomes.NotFound()
+        named = (fact for fact in told.facts if fact.client_order_id == order.client_order_id)
+        return next(map(outcomes.Found, named), outcomes.NotFound())
 
     async def sweep(self, credentials, account, *, since):
         return read(await self._ask("orders", account, 0))
@@ -80,7 +84,7 @@ class PaperClient:
     async def cannot(self, *_, **__):
         return outcomes.Refused(Reason.NOT_AMENDABLE)
 
-    cancel = amend = set_leverage = set_hedge_mode = cannot  # its orders fill at once, and it has no settings
+    cancel = amend = set_leverage = set_hedge_mode = cannot
 
     async def server_time(self):
         return self._clock.now()
@@ -93,6 +97,3 @@ class PaperClient:
 
     async def socket_url(self, credentials):
         return self._url
-
-    async def keep_alive(self, credentials, url):
-        """A login lasts as long as its socket."""
