@@ -47,22 +47,30 @@ def _swap(base: str, *, contract: str, tick: str, price: str) -> Instrument:
     )
 
 
+def _spot(
+    symbol: str, base: str, *, lot: str, minimum: str, maximum: str, tick: str, price: str
+) -> Instrument:
+    """A spot pair against USDT. `symbol`: the venue's name, with SPOT_MARK where a swap has the same."""
+    return Instrument(
+        symbol=symbol,
+        kind="spot",
+        base=base,
+        quote="USDT",
+        tick=Decimal(tick),
+        lot=Decimal(lot),
+        minimum=Decimal(minimum),
+        maximum=Decimal(maximum),
+        price=Decimal(price),
+    )
+
+
 OKX_INSTRUMENTS: Final = (
     _swap("BTC", contract="0.01", tick="0.1", price="60000"),
     _swap("ETH", contract="0.1", tick="0.01", price="3000"),
     _swap("SOL", contract="1", tick="0.01", price="150"),
     _swap("DOGE", contract="1000", tick="0.00001", price="0.15"),
-    Instrument(
-        symbol="BTC-USDT",
-        kind="spot",
-        base="BTC",
-        quote="USDT",
-        tick=Decimal("0.1"),
-        lot=Decimal("0.00000001"),
-        minimum=Decimal("0.00001"),
-        maximum=Decimal(1_000),
-        price=Decimal(60000),
-    ),
+    _spot("BTC-USDT", "BTC", lot="0.00000001", minimum="0.00001", maximum="1000", tick="0.1", price="60000"),
+    _spot("ETH-USDT", "ETH", lot="0.000001", minimum="0.0001", maximum="20000", tick="0.01", price="3000"),
 )
 
 
