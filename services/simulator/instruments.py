@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from spider_common.domain.instruments import SPOT_MARK
+
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One listed instrument.
@@ -110,4 +112,22 @@ BINGX_INSTRUMENTS: Final = (
     _coin_swap("ETH-USDT", lot="0.01", tick="0.01", price="3000", leverage=125),
     _coin_swap("SOL-USDT", lot="0.1", tick="0.001", price="150", leverage=125),
     _coin_swap("DOGE-USDT", lot="1", minimum="14", tick="0.00001", price="0.15", leverage=125),
+    _spot(
+        f"BTC-USDT{SPOT_MARK}",
+        "BTC",
+        lot="0.000001",
+        minimum="0.000001",
+        maximum="1000",
+        tick="0.01",
+        price="60000",
+    ),
+    _spot(
+        f"ETH-USDT{SPOT_MARK}",
+        "ETH",
+        lot="0.00001",
+        minimum="0.00001",
+        maximum="20000",
+        tick="0.01",
+        price="3000",
+    ),
 )

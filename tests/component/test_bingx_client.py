@@ -32,7 +32,7 @@ from tests.component.bingx_desk import HEDGED, KEYS, NS, RESTS, SWAP, ref
 
 
 async def test_instruments_are_those_of_the_venue(autojump_clock, open_desk):
-    """Four coins, sizes in base coin, exact steps."""
+    """Swaps and spot pairs, sizes in base coin, exact steps; a pair is not the swap of its name."""
     async with open_desk() as desk:
         known = {each.symbol: (each.lot, each.minimum, each.tick) for each in desk.client.known_instruments}
         assert known == {
@@ -40,6 +40,8 @@ async def test_instruments_are_those_of_the_venue(autojump_clock, open_desk):
             "ETH-USDT": (Decimal("0.01"), Decimal("0.01"), Decimal("0.01")),
             "SOL-USDT": (Decimal("0.1"), Decimal("0.1"), Decimal("0.001")),
             "DOGE-USDT": (Decimal(1), Decimal(14), Decimal("0.00001")),
+            "BTC-USDT@spot": (Decimal("0.000001"), Decimal("0.000001"), Decimal("0.01")),
+            "ETH-USDT@spot": (Decimal("0.00001"), Decimal("0.00001"), Decimal("0.01")),
         }
         assert desk.client.known_instruments.get(Venue.BINGX, SWAP).contract_size == 1
 
@@ -202,7 +204,7 @@ async def test_a_question_goes_to_the_fallback(autojump_clock, nursery, network,
     )
     other = (await nursery.start(serve)).addresses
     async with open_desk(port=1, fallback=f"http://{other.host}:{other.rest_port}") as desk:
-        assert len(list(desk.client.known_instruments)) == 4
+        assert desk.client.known_instruments.get(Venue.BINGX, SWAP) is not None
         assert isinstance(await desk.place(), Unsent)
 
 
@@ -293,7 +295,7 @@ async def test_a_stop_loss_waits_and_fires(autojump_clock, open_desk):
         apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(59000)))
         told = await desk.sweep()
         fired = next(fact for fact in told.facts if fact.venue_order_id == placed.venue_order_id)
-        assert (fired.status, fired.cum_filled) == (OrderStatus.FILLED, 0)
+        assert (fired.status, fired.cum_filled) == (OrderStatus.CANCELED, 0)
         assert sum(each.signed for each in told.executions) == 0
         assert told.positions == ()
 

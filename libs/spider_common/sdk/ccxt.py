@@ -195,7 +195,7 @@ class Codec:
         def answer(request: VenueRequest) -> dict[str, Any]:
             asked = {name: request.params.get(name) for name in kind.asked}
             matches = (request.api[0], request.path, asked) == (kind.section, kind.path, kind.asked)
-            rows = [dict(row)] if matches else []
+            rows = [_plain(dict(row))] if matches else []  # ccxt reads no Decimal
             return {"code": "0", "data": {kind.listed_in: rows} if matches and kind.listed_in else rows}
 
         self._ccxt.answer = answer

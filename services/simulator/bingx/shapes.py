@@ -27,6 +27,12 @@ _TIME_IN_FORCE: Final = {
     "ioc": "IOC",
     "fok": "FOK",
 }
+_CONDITIONAL: Final = {  # status of a conditional order -> what happened and status, as pushes write them
+    "NEW": ("NEW", "NEW"),
+    "FILLED": ("TRADE", "FILLED"),
+    "CANCELLED": ("CANCELED", "CANCELED"),
+    "FAILED": ("EXPIRED", "EXPIRED"),
+}
 _HERE: Final = timezone(timedelta(hours=8))  # the venue writes its fills' times in
 
 
@@ -184,6 +190,42 @@ def pushed_order(entry: Entry, exchange: Exchange, now: int) -> Fields:
             "ro": order.reduce_only and order.leg == "net",
             "td": int(fill.trade_id) if fill else 0,
             "tv": f"{fill.price * fill.size:.1f}" if fill else "0",
+        },
+    }
+
+
+def pushed_conditional(order: Conditional, now: int) -> Fields:
+    """An ORDER_TRADE_UPDATE of an order that waits, or waits no more. Nothing of it is ever filled."""
+    new = order.new
+    happened, status = _CONDITIONAL[order.status]
+    return {
+        "e": "ORDER_TRADE_UPDATE",
+        "E": milliseconds(now),
+        "T": milliseconds(order.ts_updated),
+        "o": {
+            "s": new.symbol,
+            "c": "",
+            "i": int(order.order_id),
+            "S": new.side.upper(),
+            "o": order.kind,
+            "q": eight(new.size),
+            "p": eight(new.price or ZERO),
+            "sp": eight(order.stop_price),
+            "ap": eight(ZERO),
+            "x": happened,
+            "X": status,
+            "N": "USDT",
+            "n": eight(ZERO),
+            "T": 0,
+            "wt": "CONTRACT_PRICE",
+            "ps": _SIDE_OF[new.leg],
+            "rp": eight(ZERO),
+            "z": eight(ZERO),
+            "sg": "false",
+            "ti": 0,
+            "ro": new.reduce_only and new.leg == "net",
+            "td": 0,
+            "tv": "0",
         },
     }
 

@@ -17,7 +17,7 @@ from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId
 from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.orders import OrderFact
-from spider_common.venues.bingx import codes, parse
+from spider_common.venues.bingx import codes, parse, spot
 from spider_common.venues.bingx.fields import Row, mapping, read_object, text
 from spider_common.venues.outcomes import UnreadableFrame
 from spider_common.venues.venue import Failed, KeepAlive, Ready, Send, SessionEvent, Told, Unreadable
@@ -154,7 +154,7 @@ def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: in
         if topic not in SPOT_TOPICS:
             raise UnreadableFrame(f"frame.dataType: {topic!r:.80} is not a topic that we subscribe to")
         row = mapping(body, "data", "frame")
-        return _order(*parse.spot_order(row, account=account, instruments=instruments, seen=seen))
+        return _order(*spot.pushed_order(row, account=account, instruments=instruments, seen=seen))
     event = text(body, "e", "frame")
     if event in {"TRADE_UPDATE", "ORDER_TRADE_UPDATE"}:
         return _order(*parse.pushed_order(body, account=account, instruments=instruments, seen=seen))
