@@ -50,6 +50,12 @@ def milliseconds(ns: int) -> int:
     return ns // NS_PER_MS
 
 
+def written_time(ns: int) -> str:
+    """A time as the venue writes it, where it does not count milliseconds."""
+    at = datetime.fromtimestamp(ns // 10**9, UTC).astimezone(_HERE)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ns // NS_PER_MS % 1000:03d}+0800"
+
+
 def _average(order: Order) -> Decimal:
     return (order.paid / order.filled).quantize(Decimal("1e-8")) if order.filled else ZERO
 
@@ -271,11 +277,9 @@ def pushed_configuration(instrument: Instrument, account: Account, now: int) -> 
 def fill(entry: Executed) -> Fields:
     """An execution as trade/fillHistory states it; filledTm is local time with a Z, as the venue has it."""
     order, execution = entry.order, entry.execution
-    at = datetime.fromtimestamp(execution.ts // 10**9, UTC).astimezone(_HERE)
-    written = at.strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = execution.ts // NS_PER_MS % 1000
+    written = written_time(execution.ts)
     return {
-        "filledTm": f"{written}Z",
+        "filledTm": f"{written[:19]}Z",
         "volume": number(execution.size),
         "price": number(execution.price),
         "qty": number(execution.size),
@@ -284,7 +288,7 @@ def fill(entry: Executed) -> Fields:
         "commissionAsset": execution.fee_currency,
         "orderId": order.order_id,
         "tradeId": execution.trade_id,
-        "filledTime": f"{written}.{fraction:03d}+0800",
+        "filledTime": written,
         "symbol": order.symbol,
         "role": "maker" if execution.maker else "taker",
         "side": order.side.upper(),

@@ -6,7 +6,6 @@ subscribed to is pushed.
 
 import contextlib
 import gzip
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,7 +20,6 @@ from services.simulator.bingx.conditionals import Conditional
 from services.simulator.bingx.streams import ListenKeys
 from services.simulator.ledger import Entry, Executed, Rejected
 from services.simulator.venue import Venue
-from spider_common.clock import NS_PER_S
 
 PATH: Final = "/swap-market"
 SPOT_PATH: Final = "/market"
@@ -220,12 +218,8 @@ class SpotSession(BingxSession):
             self._push({"id": body.get("id"), "code": 80014, "msg": "dataType not support"})
 
     def _beat(self) -> bytes:
-        now = datetime.fromtimestamp(self._venue.clock.now() // NS_PER_S, UTC)
-        self._beats += 1
-        beat = {"ping": f"{self._beats:032x}", "time": now.strftime("%Y-%m-%dT%H:%M:%S.000+0000")}
-        return msgspec.json.encode(beat)
-
-    _beats = 0
+        now = self._venue.clock.now()
+        return msgspec.json.encode({"ping": f"{now:032x}", "time": shapes.written_time(now)})
 
 
 def _packed(frame: bytes) -> bytes:
