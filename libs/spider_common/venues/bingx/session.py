@@ -99,7 +99,7 @@ class BingxSession:
             return [Send(_encode(answer))]
         if body.get("e") == "listenKeyExpired":
             return [Failed("the listen key has expired", fatal=False)]
-        if "code" in body and "e" not in body and "dataType" not in body:
+        if is_answer(body):
             return self._acknowledged(body)
         found = told(body, account=self._account, instruments=self._instruments, seen=now)
         return [] if found == Told() else [found]
@@ -141,6 +141,11 @@ def _gunzipped(frame: bytes) -> bytes:
     if unzip.unused_data:
         raise UnreadableFrame(f"frame: {len(unzip.unused_data)} bytes after the end of the gzip")
     return unzipped
+
+
+def is_answer(body: Row) -> bool:
+    """Whether a frame answers a request of ours; some of these have an empty ``dataType``."""
+    return "code" in body and "e" not in body and not body.get("dataType")
 
 
 def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: int) -> Told:
