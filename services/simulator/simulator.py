@@ -92,7 +92,7 @@ async def serve_simulator(
         }
     )
     routes = {
-        socket.PATH: socket.OkxSocket(okx, rng).converse,
+        **{path: socket.OkxSocket(okx, rng, path).converse for path in socket.CHANNELS},
         bitget_socket.PATH: bitget_socket.BitgetSocket(bitget, config.bitget_closing).converse,
         bingx_socket.PATH: bingx_socket.BingxSocket(bingx, keys, bingx_socket.SwapSession).converse,
         bingx_socket.SPOT_PATH: bingx_socket.BingxSocket(bingx, keys, bingx_socket.SpotSession).converse,
