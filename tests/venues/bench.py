@@ -56,7 +56,7 @@ class Dialect(NamedTuple):
 DIALECTS = (
     Dialect(Venue.OKX, "/ws/v5/private", "BTC-USDT-SWAP", spot="BTC-USDT"),
     Dialect(Venue.BITGET, "/v2/ws/private", "BTCUSDT"),
-    Dialect(Venue.BINGX, "/swap-market", "BTC-USDT"),
+    Dialect(Venue.BINGX, "/swap-market", "BTC-USDT", spot="BTC-USDT@spot"),
 )
 
 

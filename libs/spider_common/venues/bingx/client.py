@@ -34,7 +34,7 @@ from spider_common.venues.bingx.rest import (
     Rest,
     bucket,
 )
-from spider_common.venues.bingx.session import BingxSession
+from spider_common.venues.bingx.session import SPOT_TOPICS, BingxSession
 from spider_common.venues.bingx.spot_orders import SpotOrders
 from spider_common.venues.bingx.spot_sweep import SpotSweep
 from spider_common.venues.bingx.swap_orders import SwapOrders
@@ -59,6 +59,9 @@ Section = TypeVar("Section", Sweep, SpotSweep)
 REST: Final = "https://open-api.bingx.com"
 FALLBACK: Final = "https://open-api.bingx.pro"
 SOCKET: Final = "wss://open-api-swap.bingx.com/swap-market"
+SPOT_SOCKET: Final = "wss://open-api-ws.bingx.com/market"
+SPOT: Final = "spot"
+"""The name of the private socket of the spot section."""
 
 _MARGIN_TYPE: Final = {MarginMode.CROSS: "CROSSED", MarginMode.ISOLATED: "ISOLATED"}
 _SETTING_WITHIN_NS: Final = 5_000_000_000
@@ -82,7 +85,7 @@ class BingxClient:
     """
 
     venue: Final = Venue.BINGX
-    sockets: Final = (PRIVATE,)
+    sockets: Final = (PRIVATE, SPOT)
 
     def __init__(
         self,
@@ -282,20 +285,26 @@ class BingxClient:
         self,
         credentials: Credentials,  # noqa: ARG002 the listen key has logged in
         account: AccountId,
-        socket: str = PRIVATE,  # noqa: ARG002 there is one
+        socket: str = PRIVATE,
     ) -> BingxSession:
-        return BingxSession(account, self.known_instruments)
+        return BingxSession(account, self.known_instruments, topics=SPOT_TOPICS if socket == SPOT else ())
 
-    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:  # noqa: ARG002 there is one
+    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:
         """Makes a listen key: its owner is the socket that this address is opened for."""
         body = await self._rest.ask(credentials, VenueRequest(STREAM, "POST", "userDataStream", {}))
-        return f"{self._socket_url}?listenKey={text(body, 'listenKey', 'userDataStream')}"
+        url = _spot_socket(self._socket_url) if socket == SPOT else self._socket_url
+        return f"{url}?listenKey={text(body, 'listenKey', 'userDataStream')}"
 
     async def keep_alive(self, credentials: Credentials, url: str) -> None:
         """Raises VenueError: the key is gone, or BingX does not answer; the session is to be made anew."""
         (key,) = parse_qs(urlsplit(url).query).get("listenKey", [""])
         request = VenueRequest(STREAM, "PUT", "userDataStream", {"listenKey": key})
         await self._rest.ask(credentials, request)
+
+
+def _spot_socket(swaps: str) -> str:
+    """Where the spot socket is: BingX has a host for each section, a simulator one for both."""
+    return SPOT_SOCKET if swaps == SOCKET else swaps.removesuffix("/swap-market") + "/market"
 
 
 def _is_spot(symbol: str) -> bool:
