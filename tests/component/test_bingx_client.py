@@ -327,3 +327,31 @@ async def test_a_banned_address_waits(autojump_clock, open_desk, open_bingx):
         assert await desk.find() == NotFound()
         assert desk.clock.now() - banned >= 299 * NS
         assert isinstance(await desk.place("a2"), Accepted)
+
+
+async def test_the_socket_tells_what_waits_and_what_it_sets_off(autojump_clock, open_desk, listen):
+    """A stop loss is told as live and then as over, without a fill; its execution is another order's."""
+    async with open_desk() as desk:
+        await desk.place("a1")
+        heard = await listen(desk)
+        stop = Trigger(kind=TriggerKind.STOP_LOSS, price=Decimal(59000))
+        placed = await desk.place("s1", side=Side.SELL, reduce_only=True, trigger=stop)
+        apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(59000)))
+        await trio.sleep(1)
+        waiting = [fact for fact in heard.facts() if fact.venue_order_id == placed.venue_order_id]
+        assert [(fact.status, fact.cum_filled) for fact in waiting] == [
+            (OrderStatus.LIVE, 0),
+            (OrderStatus.CANCELED, 0),
+        ]
+        assert [fact.cum_filled for fact in heard.facts() if fact not in waiting][-1] == Decimal("0.001")
+        swept = (await desk.sweep()).facts
+        assert {fact.event_id for fact in swept} & {fact.event_id for fact in waiting}
+
+
+async def test_each_section_has_a_socket_with_a_key_of_its_own(autojump_clock, open_desk):
+    """The spot socket is beside that of swaps."""
+    async with open_desk() as desk:
+        addresses = [await desk.client.socket_url(KEYS, name) for name in desk.client.sockets]
+        bases = [address.partition("?")[0].rpartition("/")[2] for address in addresses]
+        keys = {address.partition("?listenKey=")[2] for address in addresses}
+        assert (bases, len(keys)) == (["swap-market", "market"], 2)
