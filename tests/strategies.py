@@ -174,6 +174,12 @@ def swap(venue: Venue, symbol: str, *, contract_size: str, lot: str, minimum: st
     )
 
 
+def spot(venue: Venue, symbol: str, *, lot: str) -> Instrument:
+    """BTC against USDT at `venue`; its minimum is a lot."""
+    listed = swap(venue, symbol, contract_size="1", lot=lot, minimum=lot)
+    return msgspec.structs.replace(listed, kind=InstrumentKind.SPOT)
+
+
 def intent(**fields: object) -> Intent:
     """A planned opening buy of 1 BTC, with `fields` in place of its own."""
     given: dict[str, object] = {

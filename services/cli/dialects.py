@@ -84,7 +84,7 @@ def _bingx(frame: bytes, told: Callable[[Row], Told]) -> Control | Told:
     event = body.get("e")
     if event in _BINGX_EVENTS:
         return {"event": str(event)}
-    if "code" in body and "e" not in body and "dataType" not in body:
+    if bingx.is_answer(body):
         return {
             "event": "answer",
             "channel": fields.text(body, "id", "frame", default=""),

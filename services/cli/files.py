@@ -17,6 +17,7 @@ from spider_common.domain.intents import LeaderEvent
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Product
 from spider_common.venues.bingx import parse as bingx
+from spider_common.venues.bingx import spot as bingx_spot
 from spider_common.venues.bitget import parse as bitget
 from spider_common.venues.okx import parse as okx
 from spider_common.venues.outcomes import UnreadableFrame
@@ -93,9 +94,11 @@ def load_instruments(paths: list[Path]) -> InstrumentList:
         answer = load(path, _Answer)
         if answer.code not in _PARSERS:
             raise Refusal(f"{path}: code: {answer.code} {answer.msg} is an error of the venue; ask it again")
-        read_row = _PARSERS[answer.code]
+        read_row, listed = _PARSERS[answer.code], answer.data
+        if isinstance(listed, _Symbols):
+            read_row, listed = bingx_spot.instrument, listed.symbols
         try:
-            read = [read_row(row, place=f"data[{n}]") for n, row in enumerate(answer.data or ())]
+            read = [read_row(row, place=f"data[{n}]") for n, row in enumerate(listed or ())]
         except UnreadableFrame as error:
             raise Refusal(f"{path}: {error}; ask the venue for its list again") from None
         found += [each for each in read if each is not None]
@@ -107,9 +110,15 @@ class _Decoded(msgspec.Struct, forbid_unknown_fields=True):
     order: OrderFact
 
 
+class _Symbols(msgspec.Struct):
+    """How BingX wraps its spot pairs."""
+
+    symbols: list[dict[str, Any]]
+
+
 class _Answer(msgspec.Struct):
     code: str | int
-    data: list[dict[str, Any]] | None = None
+    data: list[dict[str, Any]] | _Symbols | None = None
     msg: str = ""
 
 

@@ -2,7 +2,7 @@
 
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -10,10 +10,11 @@ import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from services.ingest.hearing import Heard
 from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from services.ingest.sessions import AccountSession
-from services.ingest.sweep import Sweeper
+from services.ingest.sweep import Sweeper, Swept
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.journal import Timing
@@ -166,19 +167,28 @@ class Ingest:
             clock=ports.clock,
             log=ports.log,
         )
-        session = AccountSession(
-            account,
-            client=client,
-            key=key,
-            network=ports.network,
-            tls=ports.tls,
-            publisher=publisher,
-            sweeper=sweeper,
-            clock=ports.clock,
-            rng=ports.rng,
-            log=ports.log,
-        )
-        await nursery.start(self._serve_account, account, session, sweeper, scope)
+        heard: Heard = {}
+        sessions = [
+            AccountSession(
+                account,
+                client=client,
+                socket=socket,
+                heard=heard,
+                key=key,
+                network=ports.network,
+                tls=ports.tls,
+                publisher=publisher,
+                sweeper=sweeper,
+                clock=ports.clock,
+                rng=ports.rng,
+                log=ports.log,
+            )
+            for socket in client.sockets
+        ]
+        await nursery.start(self._serve_account, account, sessions, sweeper, scope)
+
+    async def _connect(self, nursery: trio.Nursery, session: AccountSession, name: str) -> None:
+        await nursery.start(session.serve, name=f"ingest.session{name}")
 
     def _count(self, venue: Venue, most: int | None) -> None:
         """Says so when there are more accounts, each with its socket, than a venue lets an address have."""
@@ -189,7 +199,7 @@ class Ingest:
     async def _serve_account(
         self,
         account: Account,
-        session: AccountSession,
+        sessions: Sequence[AccountSession],
         sweeper: Sweeper,
         scope: trio.CancelScope,
         *,
@@ -199,8 +209,15 @@ class Ingest:
         with scope:
             async with trio.open_nursery() as nursery:
                 name = f"[{account.venue}/{account.account}]"
-                await nursery.start(session.serve, name=f"ingest.session{name}")
-                timer = partial(sweeper.serve_timer, self._ports.sweep_every_s, session.compare)
+                async with trio.open_nursery() as connecting:
+                    for session in sessions:
+                        connecting.start_soon(self._connect, nursery, session, name)
+
+                def swept(what: Swept) -> None:
+                    for session in sessions:
+                        session.compare(what)
+
+                timer = partial(sweeper.serve_timer, self._ports.sweep_every_s, swept)
                 nursery.start_soon(timer, name=f"ingest.timer{name}")
                 ready = True
                 task_status.started()

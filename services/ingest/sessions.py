@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from services.ingest.hearing import Hearing
+from services.ingest.hearing import Heard, Hearing
 from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from services.ingest.sweep import Sweeper, Swept
@@ -43,7 +43,7 @@ HOLD_S: Final = 10.0
 
 
 class AccountSession:
-    """Keeps one account's facts coming.
+    """Keeps one account's facts coming: those of one of its private sockets, the `socket` of that name.
 
     Attributes:
         silent_rotations: how often a socket was replaced because it was open and did not tell.
@@ -54,6 +54,7 @@ class AccountSession:
         account: Account,
         *,
         client: VenueClient,
+        socket: str,
         key: Key,
         network: Network,
         tls: ssl.SSLContext | None,
@@ -62,14 +63,16 @@ class AccountSession:
         clock: Clock,
         rng: random.Random,
         log: FilteringBoundLogger,
+        heard: Heard | None = None,
     ) -> None:
         self._account, self._client, self._key = account, client, key
+        self._socket = socket
         self._network, self._tls, self._clock, self._rng = network, tls, clock, rng
         self._publisher, self._sweeper = publisher, sweeper
-        self._log = log.bind(venue=account.venue, account=account.account)
+        self._log = log.bind(venue=account.venue, account=account.account, socket=socket)
         self._failures = 0
         self._unreadable = 0
-        self._hearing = Hearing(clock)
+        self._hearing = Hearing(clock, {} if heard is None else heard)
         self._rotate: Callable[[], None] | None = None
         self.silent_rotations = 0
 
@@ -140,11 +143,11 @@ class AccountSession:
         """One socket's conversation, from opening to its end."""
         await self._client.ready_to_connect()
         credentials = await self._key.current()
-        protocol = self._client.session(credentials, self._account.account)
+        protocol = self._client.session(credentials, self._account.account, self._socket)
         catch_up = _CatchUp(self._publisher)
         why = ""
         try:
-            url = await self._client.socket_url(credentials)
+            url = await self._client.socket_url(credentials, self._socket)
         except VenueError as error:
             return Failed(str(error), fatal=False)
         try:

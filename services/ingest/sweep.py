@@ -46,19 +46,30 @@ class Sweeper:
         self._account, self._client, self._key = account, client, key
         self._publisher, self._trading, self._clock, self._log = publisher, trading, clock, log
         self._wanted = trio.Event()
-        self._turn = trio.Lock()  # a reconnect and the timer may want one at the same time
+        self._turn = trio.Lock()  # sockets that connect and the timer may want one at the same time
+        self._last: Swept | None = None
+        self._begun = 0
 
     async def sweep(self) -> Swept:
-        """Asks until the venue, the queue and the table have all answered."""
+        """Asks until the venue, the queue and the table have all answered.
+
+        Who waited while another sweep began is served by that one: it asked later than he.
+        """
+        asked = self._begun
         async with self._turn:
+            if self._begun > asked and self._last is not None:
+                return self._last
+            self._begun += 1
             while True:
                 try:
-                    return await self._sweep()
+                    self._last = swept = await self._sweep()
                 except Conflict:
                     continue  # a task of a deploy overlap swept meanwhile; both may
                 except (VenueError, TableError) as error:
                     self._log.warning("sweep.failed", account=self._account.account, error=str(error))
                     await trio.sleep(_AGAIN_S)
+                else:
+                    return swept
 
     def follow(self) -> None:
         """Has the timer sweep now if a product waits to join: a leader's orders are held until it has."""

@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from spider_common.domain.instruments import SPOT_MARK
+
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One listed instrument.
@@ -47,22 +49,30 @@ def _swap(base: str, *, contract: str, tick: str, price: str) -> Instrument:
     )
 
 
+def _spot(
+    symbol: str, base: str, *, lot: str, minimum: str, maximum: str, tick: str, price: str
+) -> Instrument:
+    """A spot pair against USDT. `symbol`: the venue's name, with SPOT_MARK where a swap has the same."""
+    return Instrument(
+        symbol=symbol,
+        kind="spot",
+        base=base,
+        quote="USDT",
+        tick=Decimal(tick),
+        lot=Decimal(lot),
+        minimum=Decimal(minimum),
+        maximum=Decimal(maximum),
+        price=Decimal(price),
+    )
+
+
 OKX_INSTRUMENTS: Final = (
     _swap("BTC", contract="0.01", tick="0.1", price="60000"),
     _swap("ETH", contract="0.1", tick="0.01", price="3000"),
     _swap("SOL", contract="1", tick="0.01", price="150"),
     _swap("DOGE", contract="1000", tick="0.00001", price="0.15"),
-    Instrument(
-        symbol="BTC-USDT",
-        kind="spot",
-        base="BTC",
-        quote="USDT",
-        tick=Decimal("0.1"),
-        lot=Decimal("0.00000001"),
-        minimum=Decimal("0.00001"),
-        maximum=Decimal(1_000),
-        price=Decimal(60000),
-    ),
+    _spot("BTC-USDT", "BTC", lot="0.00000001", minimum="0.00001", maximum="1000", tick="0.1", price="60000"),
+    _spot("ETH-USDT", "ETH", lot="0.000001", minimum="0.0001", maximum="20000", tick="0.01", price="3000"),
 )
 
 
@@ -102,4 +112,22 @@ BINGX_INSTRUMENTS: Final = (
     _coin_swap("ETH-USDT", lot="0.01", tick="0.01", price="3000", leverage=125),
     _coin_swap("SOL-USDT", lot="0.1", tick="0.001", price="150", leverage=125),
     _coin_swap("DOGE-USDT", lot="1", minimum="14", tick="0.00001", price="0.15", leverage=125),
+    _spot(
+        f"BTC-USDT{SPOT_MARK}",
+        "BTC",
+        lot="0.000001",
+        minimum="0.000001",
+        maximum="1000",
+        tick="0.01",
+        price="60000",
+    ),
+    _spot(
+        f"ETH-USDT{SPOT_MARK}",
+        "ETH",
+        lot="0.00001",
+        minimum="0.00001",
+        maximum="20000",
+        tick="0.01",
+        price="3000",
+    ),
 )

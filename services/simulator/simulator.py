@@ -7,10 +7,9 @@ from typing import Final
 import msgspec
 import trio
 
+from services.simulator.bingx import socket as bingx_socket
 from services.simulator.bingx.rest import PREFIX as BINGX_PREFIX
 from services.simulator.bingx.rest import BingxRest
-from services.simulator.bingx.socket import PATH as BINGX_PATH
-from services.simulator.bingx.socket import BingxSocket
 from services.simulator.bingx.streams import ListenKeys
 from services.simulator.bitget import rest as bitget_rest
 from services.simulator.bitget import socket as bitget_socket
@@ -93,9 +92,10 @@ async def serve_simulator(
         }
     )
     routes = {
-        socket.PATH: socket.OkxSocket(okx, rng).converse,
+        **{path: socket.OkxSocket(okx, rng, path).converse for path in socket.CHANNELS},
         bitget_socket.PATH: bitget_socket.BitgetSocket(bitget, config.bitget_closing).converse,
-        BINGX_PATH: BingxSocket(bingx, keys).converse,
+        bingx_socket.PATH: bingx_socket.BingxSocket(bingx, keys, bingx_socket.SwapSession).converse,
+        bingx_socket.SPOT_PATH: bingx_socket.BingxSocket(bingx, keys, bingx_socket.SpotSession).converse,
     }
     rest_listener, rest_port = await network.listen(config.host, config.rest_port)
     socket_listener, socket_port = await network.listen(config.host, config.socket_port)

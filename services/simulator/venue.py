@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from operator import methodcaller
 from typing import Protocol
 
 from services.simulator.accounts import Account
@@ -84,15 +85,18 @@ class Venue:
         for entry in entries:
             if isinstance(entry, Rejected):  # said in the reply only
                 continue
-            account = entry.order.account
-            struck = self.faults.strike("push", account)
-            for session in () if self.silent(account) else self.sessions(account):
-                if "drop_push" not in struck:
-                    session.deliver(entry)
-                if "duplicate_push" in struck:
-                    session.deliver(entry)
-            if "drop_sockets" in struck:
-                self.drop_sockets(account)
+            self.tell(entry.order.account, methodcaller("deliver", entry))
+
+    def tell(self, account: str, push: Callable[[Session], None]) -> None:
+        """Lets `push` say something to each of an account's sockets, as the armed faults let it."""
+        struck = self.faults.strike("push", account)
+        for session in () if self.silent(account) else self.sessions(account):
+            if "drop_push" not in struck:
+                push(session)
+            if "duplicate_push" in struck:
+                push(session)
+        if "drop_sockets" in struck:
+            self.drop_sockets(account)
 
     def drop_sockets(self, account: str) -> None:
         """Breaks every private socket of an account."""

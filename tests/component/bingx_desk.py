@@ -50,12 +50,12 @@ class Desk:
         await self.client.ready_to_place(request)
         return await self.client.place(KEYS, request, expires=expires or self.expires())
 
-    async def cancel(self, name="a1"):
-        return await self.client.cancel(KEYS, ref(name), expires=self.expires())
+    async def cancel(self, name="a1", symbol=SWAP):
+        return await self.client.cancel(KEYS, ref(name, symbol), expires=self.expires())
 
-    async def amend(self, name="a1", *, size="0.002", price="50000", replacement="b1"):
+    async def amend(self, name="a1", *, symbol=SWAP, size="0.002", price="50000", replacement="b1"):
         change = Amendment(
-            ref=ref(name),
+            ref=ref(name, symbol),
             side=Side.BUY,
             position_side=PositionSide.NET,
             reduce_only=False,
@@ -65,8 +65,8 @@ class Desk:
         )
         return await self.client.amend(KEYS, change, expires=self.expires())
 
-    async def find(self, name="a1"):
-        return await self.client.find(KEYS, ref(name))
+    async def find(self, name="a1", symbol=SWAP):
+        return await self.client.find(KEYS, ref(name, symbol))
 
     async def sweep(self, since=None):
         since = self.clock.now() - 3600 * NS if since is None else since
@@ -93,8 +93,8 @@ def order(name="a1", **fields):
     return OrderRequest(**asked | fields)
 
 
-def ref(name="a1"):
-    return OrderRef(account=CAROL, symbol=SWAP, client_order_id=ClientOrderId(name))
+def ref(name="a1", symbol=SWAP):
+    return OrderRef(account=CAROL, symbol=symbol, client_order_id=ClientOrderId(name))
 
 
 class Heard:

@@ -71,14 +71,14 @@ class BingxTrader:
         return (await self.call("POST", "user/auth/userDataStream"))["listenKey"]
 
     @asynccontextmanager
-    async def socket(self, key=None):
+    async def socket(self, key=None, path="/swap-market"):
         """A private socket on a key of its own, or on the one given."""
         key = await self.listen_key() if key is None else key
         addresses = self.simulator.addresses
         stream = await self.network.connect(addresses.host, addresses.socket_port)
         async with trio.open_nursery() as nursery:
             websocket = await trio_websocket.wrap_client_stream(
-                nursery, stream, addresses.host, f"/swap-market?listenKey={key}"
+                nursery, stream, addresses.host, f"{path}?listenKey={key}"
             )
             yield BingxEar(websocket)
             nursery.cancel_scope.cancel()

@@ -32,7 +32,7 @@ from tests.component.bingx_desk import HEDGED, KEYS, NS, RESTS, SWAP, ref
 
 
 async def test_instruments_are_those_of_the_venue(autojump_clock, open_desk):
-    """Four coins, sizes in base coin, exact steps."""
+    """Swaps and spot pairs, sizes in base coin, exact steps; a pair is not the swap of its name."""
     async with open_desk() as desk:
         known = {each.symbol: (each.lot, each.minimum, each.tick) for each in desk.client.known_instruments}
         assert known == {
@@ -40,6 +40,8 @@ async def test_instruments_are_those_of_the_venue(autojump_clock, open_desk):
             "ETH-USDT": (Decimal("0.01"), Decimal("0.01"), Decimal("0.01")),
             "SOL-USDT": (Decimal("0.1"), Decimal("0.1"), Decimal("0.001")),
             "DOGE-USDT": (Decimal(1), Decimal(14), Decimal("0.00001")),
+            "BTC-USDT@spot": (Decimal("0.000001"), Decimal("0.000001"), Decimal("0.01")),
+            "ETH-USDT@spot": (Decimal("0.00001"), Decimal("0.00001"), Decimal("0.01")),
         }
         assert desk.client.known_instruments.get(Venue.BINGX, SWAP).contract_size == 1
 
@@ -203,7 +205,7 @@ async def test_a_question_goes_to_the_fallback(autojump_clock, nursery, network,
     )
     other = (await nursery.start(serve)).addresses
     async with open_desk(port=1, fallback=f"http://{other.host}:{other.rest_port}") as desk:
-        assert len(list(desk.client.known_instruments)) == 4
+        assert desk.client.known_instruments.get(Venue.BINGX, SWAP) is not None
         assert isinstance(await desk.place(), Unsent)
 
 
@@ -294,7 +296,7 @@ async def test_a_stop_loss_waits_and_fires(autojump_clock, open_desk):
         apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(59000)))
         told = await desk.sweep()
         fired = next(fact for fact in told.facts if fact.venue_order_id == placed.venue_order_id)
-        assert (fired.status, fired.cum_filled) == (OrderStatus.FILLED, 0)
+        assert (fired.status, fired.cum_filled) == (OrderStatus.CANCELED, 0)
         assert sum(each.signed for each in told.executions) == 0
         assert told.positions == ()
 
@@ -326,3 +328,31 @@ async def test_a_banned_address_waits(autojump_clock, open_desk, open_bingx):
         assert await desk.find() == NotFound()
         assert desk.clock.now() - banned >= 299 * NS
         assert isinstance(await desk.place("a2"), Accepted)
+
+
+async def test_the_socket_tells_what_waits_and_what_it_sets_off(autojump_clock, open_desk, listen):
+    """A stop loss is told as live and then as over, without a fill; its execution is another order's."""
+    async with open_desk() as desk:
+        await desk.place("a1")
+        heard = await listen(desk)
+        stop = Trigger(kind=TriggerKind.STOP_LOSS, price=Decimal(59000))
+        placed = await desk.place("s1", side=Side.SELL, reduce_only=True, trigger=stop)
+        apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(59000)))
+        await trio.sleep(1)
+        waiting = [fact for fact in heard.facts() if fact.venue_order_id == placed.venue_order_id]
+        assert [(fact.status, fact.cum_filled) for fact in waiting] == [
+            (OrderStatus.LIVE, 0),
+            (OrderStatus.CANCELED, 0),
+        ]
+        assert [fact.cum_filled for fact in heard.facts() if fact not in waiting][-1] == Decimal("0.001")
+        swept = (await desk.sweep()).facts
+        assert {fact.event_id for fact in swept} & {fact.event_id for fact in waiting}
+
+
+async def test_each_section_has_a_socket_with_a_key_of_its_own(autojump_clock, open_desk):
+    """The spot socket is beside that of swaps."""
+    async with open_desk() as desk:
+        addresses = [await desk.client.socket_url(KEYS, name) for name in desk.client.sockets]
+        bases = [address.partition("?")[0].rpartition("/")[2] for address in addresses]
+        keys = {address.partition("?listenKey=")[2] for address in addresses}
+        assert (bases, len(keys)) == (["swap-market", "market"], 2)

@@ -34,7 +34,8 @@ async def test_an_entry_fires_when_its_price_is_reached(autojump_clock, bob, sto
         move(bob, short_of)
         assert (await look(bob, placed))["status"] == "NEW"
         move(bob, reached)
-        new, filled = await socket.orders(2)  # the first pushes: of the waiting order there are none
+        gone, new, filled = await socket.orders(3)
+        assert (gone["i"], gone["X"], gone["z"]) == (placed["orderId"], "FILLED", "0.00000000")
         assert (new["x"], filled["X"], filled["i"] != placed["orderId"]) == ("NEW", "FILLED", True)
     done = await look(bob, placed)
     assert (done["status"], done["executedQty"]) == ("FILLED", "0")

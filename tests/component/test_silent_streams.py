@@ -146,7 +146,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.clock = TrioClock(ORIGIN)
-        self.hearing = Hearing(self.clock)
+        self.hearing = Hearing(self.clock, {})
         self.hearing.ready()
 
     def missed(self, *facts: OrderFact, after_s: int = 120) -> list[VenueOrderId]:
@@ -182,7 +182,7 @@ async def test_what_was_told_is_not_missed(autojump_clock: MockClock) -> None:
 async def test_nothing_is_missed_without_a_socket(autojump_clock: MockClock) -> None:
     """Before the first is ready."""
     heard = Heard()
-    heard.hearing = Hearing(heard.clock)
+    heard.hearing = Hearing(heard.clock, {})
     assert heard.missed(fill("early", at_s=60)) == []
 
 

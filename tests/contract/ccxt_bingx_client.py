@@ -1,6 +1,6 @@
 """An unmodified ccxt bingx client in its own process: does a fixed list of things and prints what it saw.
 
-Arguments: the REST port, the socket port, and what to do: `rest` or `watch`. Prints one JSON object.
+Arguments: the REST port, the socket port, and what to do: `rest`, `watch` or `spot`. Prints one JSON object.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import sys
 import ccxt.pro
 
 SYMBOL = "BTC/USDT:USDT"
+PAIR = "BTC/USDT"
 
 
 def client(rest_port, socket_port):
@@ -18,6 +19,7 @@ def client(rest_port, socket_port):
         if section != "ws":
             bingx.urls["api"][section] = f"http://127.0.0.1:{rest_port}/openApi"
     bingx.urls["api"]["ws"]["linear"] = f"ws://127.0.0.1:{socket_port}/swap-market"
+    bingx.urls["api"]["ws"]["spot"] = f"ws://127.0.0.1:{socket_port}/market"
     return bingx
 
 
@@ -105,10 +107,38 @@ async def watch(bingx):
     }
 
 
+async def spot(bingx):
+    """Places, finds and cancels one spot order, and watches another arrive, fill and a third time."""
+    await bingx.load_markets()
+    placed = await bingx.create_order(PAIR, "limit", "buy", 0.002, 50000, {"newClientOrderId": "Spot1"})
+    opened = await bingx.fetch_open_orders(PAIR)
+    found = await bingx.fetch_order(placed["id"], PAIR)
+    canceled = await bingx.cancel_order(placed["id"], PAIR)
+    closed = await bingx.fetch_canceled_orders(PAIR)
+    await bingx.authenticate()
+    watching = asyncio.ensure_future(bingx.watch_orders(PAIR))
+    # the subscription is acknowledged before the first ping comes
+    await asyncio.sleep(1)
+    bingx.newUpdates = True
+    bought = await bingx.create_order(PAIR, "limit", "buy", 0.001, 60000)
+    last = (await watching)[-1]
+    while last["status"] != "closed":
+        last = (await bingx.watch_orders(PAIR))[-1]
+    return {
+        "found": [found["id"] == placed["id"], found["status"], found["clientOrderId"], found["amount"]],
+        "open": [order["id"] == placed["id"] for order in opened],
+        "canceled": canceled["status"],
+        "closed": [[order["id"] == placed["id"], order["status"]] for order in closed],
+        "watched": [last["id"] == bought["id"], last["filled"], last["average"]],
+        "trades": [[each["amount"], each["fee"]["currency"]] for each in await bingx.fetch_my_trades(PAIR)],
+        "btc": (await bingx.fetch_balance({"type": "spot"}))["BTC"]["total"],
+    }
+
+
 async def main():
     bingx = client(*sys.argv[1:3])
     try:
-        seen = await {"rest": rest, "watch": watch}[sys.argv[3]](bingx)
+        seen = await {"rest": rest, "watch": watch, "spot": spot}[sys.argv[3]](bingx)
         sys.stdout.write(json.dumps(seen))
     finally:
         await bingx.close()

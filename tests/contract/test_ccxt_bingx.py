@@ -48,7 +48,8 @@ async def client(simulator, what):
 async def test_an_unmodified_ccxt_client_trades(simulator):
     """Markets, orders, replacements, cancellations, history, positions, balance, trades and errors."""
     seen = await client(simulator, "rest")
-    assert seen["markets"] == sorted(["BTC/USDT:USDT", "DOGE/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"])
+    swaps = ["BTC/USDT:USDT", "DOGE/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
+    assert seen["markets"] == sorted(["BTC/USDT", "ETH/USDT", *swaps])
     assert seen["minimum"] == 0.0001
     assert seen["market"] == "closed"
     assert [amount for amount, _ in seen["open"]] == [0.001, 0.003]
@@ -73,4 +74,17 @@ async def test_an_unmodified_ccxt_pro_client_watches_orders(simulator):
         "filled": 0.003,
         "average": pytest.approx((60000 + 2 * 60000.1) / 3),
         "statuses": ["open", "canceled"],
+    }
+
+
+async def test_an_unmodified_ccxt_client_trades_spot(simulator):
+    """An order placed, found and cancelled; another watched until it is filled; its trade and its coin."""
+    assert await client(simulator, "spot") == {
+        "found": [True, "open", "spot1", 0.002],
+        "open": [True],
+        "canceled": "canceled",
+        "closed": [[True, "canceled"]],
+        "watched": [True, 0.001, 60000],
+        "trades": [[0.001, "BTC"]],
+        "btc": pytest.approx(0.001 * 0.9995),
     }

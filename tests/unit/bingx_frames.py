@@ -26,7 +26,7 @@ def listed(symbol="BTC-USDT", kind=InstrumentKind.SWAP):
     )
 
 
-INSTRUMENTS = InstrumentList([listed(), listed("LTC-USDT", InstrumentKind.SPOT)])
+INSTRUMENTS = InstrumentList([listed(), listed("LTC-USDT@spot", InstrumentKind.SPOT)])
 
 TRADE_UPDATE = json.loads(
     '{"e":"TRADE_UPDATE","E":1758608899350,"T":1758608899316,"o":{"s":"BTC-USDT","c":"","i":1970374651259388000,'

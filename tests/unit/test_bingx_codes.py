@@ -61,6 +61,10 @@ def test_no_code_is_in_two_lists():
     [
         ("100421", "This pair is currently restricted from API trading", Rejected),
         ("100421", "Null timestamp or timestamp mismatch", Unsent),
+        ("100421", "cancel fail, order not exist", Rejected),
+        ("100421", "traders prohibit openApi from placing orders", Rejected),
+        ("100400", "check limit entrust value fail, entrust volume too low", Rejected),
+        ("100400", "clientOrderId already exists", Unknown),
         ("109400", "timestamp is invalid", Unsent),
         ("80014", "timestamp is invalid", Unsent),
         ("80014", "Invalid parameters", Rejected),
@@ -113,3 +117,19 @@ def test_a_ban_lasts_at_least_five_minutes():
     assert codes.http_outcome(418, NOW, expire="1727193801000").until == NOW + codes.BAN
     assert codes.http_outcome(200, NOW) is None
     assert codes.http_outcome(400, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "gone"),
+    [
+        ("100421", "order not exist", True),
+        ("100400", "the order is FILLED already, or is not a valid order id", True),
+        ("80016", "order does not exist", True),
+        ("100421", "CheckUserAndSymbol: contract not exist", False),
+        ("100400", "check param fail", False),
+        ("100500", "order not exist", False),
+    ],
+)
+def test_only_words_say_that_a_spot_order_is_not_there(code, words, gone):
+    """Its codes stand for much else, and whatever is not surely gone is unknown."""
+    assert codes.no_such_spot_order(code, words) is gone

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
-from spider_common.venues.bingx import fields, parse
+from spider_common.venues.bingx import fields, parse, spot
 from spider_common.venues.outcomes import UnreadableFrame
 from tests.unit.bingx_frames import (
     ACCOUNT,
@@ -95,7 +95,27 @@ def test_a_push_that_states_its_fill_tells_it():
 def test_each_status_of_push_and_rest_is_read(told, status):
     """The two sections spell some of them differently."""
     assert pushed(changed(TRADE_UPDATE, X=told))[0].status is status
-    assert order(ORDER_ROW | {"status": told}).status is status
+    assert order(ORDER_ROW | {"status": told, "executedQty": "0.0010"}).status is status
+
+
+@pytest.mark.parametrize(
+    ("happened", "told", "status"),
+    [
+        ("NEW", "NEW", OrderStatus.LIVE),
+        ("CANCELED", "CANCELED", OrderStatus.CANCELED),
+        ("EXPIRED", "EXPIRED", OrderStatus.CANCELED),
+        ("TRADE", "FILLED", OrderStatus.CANCELED),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", ["STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRIGGER_MARKET"]
+)
+def test_a_conditional_order_waits_and_fills_nothing(kind, happened, told, status):
+    """It is live or over. When it fires it has set off another order, which is what fills."""
+    fact, execution = pushed(changed(TRADE_UPDATE, o=kind, x=happened, X=told, z="0.00000000", sp="59000"))
+    assert (fact.status, fact.cum_filled, execution) == (status, 0, None)
+    row = ORDER_ROW | {"type": kind, "status": told, "executedQty": "0"}
+    assert (order(row).status, order(row).cum_filled) == (status, 0)
 
 
 @pytest.mark.parametrize("happened", ["NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"])
@@ -138,7 +158,7 @@ def test_a_limit_order_says_how_it_rests(force, kind):
 
 def test_a_spot_report_is_read():
     """A market buy sized in quote currency has bought what it filled; its frame states the fill."""
-    fact, execution = parse.spot_order(SPOT_ROW, account=ACCOUNT, instruments=INSTRUMENTS, seen=SEEN)
+    fact, execution = spot.pushed_order(SPOT_ROW, account=ACCOUNT, instruments=INSTRUMENTS, seen=SEEN)
     assert (fact.quantity, fact.cum_filled, fact.position_side) == (
         Decimal("0.0802"),
         Decimal("0.0802"),
@@ -151,7 +171,7 @@ def test_a_spot_pair_is_not_the_swap_of_its_name():
     """BingX names both BTC-USDT; a spot frame of it tells nothing of the swap."""
     row = SPOT_ROW | {"s": "BTC-USDT"}
     with pytest.raises(UnreadableFrame, match=r"data\.s: 'BTC-USDT' is no spot"):
-        parse.spot_order(row, account=ACCOUNT, instruments=INSTRUMENTS, seen=SEEN)
+        spot.pushed_order(row, account=ACCOUNT, instruments=INSTRUMENTS, seen=SEEN)
 
 
 def test_a_fill_has_the_time_with_an_offset():

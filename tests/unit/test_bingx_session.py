@@ -68,9 +68,10 @@ def test_the_spot_socket_subscribes_and_is_ready_when_acknowledged():
     assert (request["reqType"], request["dataType"]) == ("sub", "spot.executionReport")
     ping = packed({"ping": "2177c68e", "time": "2022-06-07T16:27:36.323+0800"})
     assert [type(event) for event in spot.received(ping, SEEN)] == [Send]
-    assert spot.received(packed({"id": request["id"], "code": 0, "msg": ""}), SEEN) == [Ready()]
+    answer = {"id": request["id"], "code": 0, "msg": "", "dataType": "", "data": None}
+    assert spot.received(packed(answer), SEEN) == [Ready()]
     (told,) = spot.received(packed(SPOT), SEEN)
-    assert (told.facts[0].symbol, told.executions[0].trade_id) == ("LTC-USDT", "38259147")
+    assert (told.facts[0].symbol, told.executions[0].trade_id) == ("LTC-USDT@spot", "38259147")
 
 
 def test_a_json_ping_is_answered_with_its_own_id():

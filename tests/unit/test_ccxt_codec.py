@@ -49,6 +49,25 @@ INSTRUMENTS: dict[str, dict[str, Any]] = {
 IDS = {"okx": "BTC-USDT-SWAP", "bitget": "BTCUSDT", "bingx": "BTC-USDT"}
 STEPS = {"okx": Decimal("0.01"), "bitget": Decimal("0.00001"), "bingx": Decimal("0.00001")}
 
+# One row of each venue's list of spot pairs, likewise, by the symbol that it has for us.
+SPOT: dict[str, tuple[str, dict[str, Any]]] = {
+    "okx": ("BTC-USDT", {
+        "instType": "SPOT", "instId": "BTC-USDT", "baseCcy": "BTC", "quoteCcy": "USDT", "settleCcy": "",
+        "ctVal": "", "ctMult": "", "ctType": "", "lotSz": "0.00000001", "minSz": "0.00001",
+        "tickSz": "0.1", "state": "live", "lever": "10", "listTime": "1548133413000", "expTime": "",
+    }),
+    "bitget": ("BTCUSDT@spot", {
+        "symbol": "BTCUSDT", "baseCoin": "BTC", "quoteCoin": "USDT", "minTradeAmount": "0",
+        "maxTradeAmount": "10000", "takerFeeRate": "0.001", "makerFeeRate": "0.001",
+        "pricePrecision": "2", "quantityPrecision": "6", "quotePrecision": "8", "minTradeUSDT": "5",
+        "status": "online", "buyLimitPriceRatio": "0.05", "sellLimitPriceRatio": "0.05",
+    }),
+    "bingx": ("BTC-USDT@spot", {
+        "symbol": "BTC-USDT", "minQty": 0.00001, "maxQty": 10, "minNotional": 5, "maxNotional": 200000,
+        "status": 1, "tickSize": 0.01, "stepSize": 0.00001, "apiStateSell": True, "apiStateBuy": True,
+    }),
+}  # fmt: skip
+
 
 class Fixed:
     def now(self) -> int:
@@ -201,7 +220,7 @@ def test_an_odd_instrument_is_named_and_the_others_are_set(venue: str) -> None:
     odd: Any = ({}, stepless, "text")
     codec = Codec(venue, Fixed())
     unusable = codec.set_instruments([*odd, good])
-    assert [line.split(":")[0] for line in unusable] == [f"instrument row {n}" for n in range(3)]
+    assert [line.split(":")[0] for line in unusable] == [f"swap instrument row {n}" for n in range(3)]
     codec.order_request(IDS[venue], side="buy", size=Decimal(1), client_order_id=ORDER_ID)
 
 
@@ -262,3 +281,19 @@ assert ccxt.async_support.okx().id == ccxt.pro.okx().id == "okx"
 again = Codec("okx", SystemClock())
 """
     subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": "libs"}, timeout=60)
+
+
+def test_spot_beside_the_swap_of_its_name(venue: str) -> None:
+    """A spot order and a swap order are two requests, each with size, price and id as asked."""
+    symbol, row = SPOT[venue]
+    codec = Codec(venue, Fixed())
+    assert codec.set_instruments([INSTRUMENTS[venue]], [row]) == ()
+    swap, spot = (
+        codec.order_request(
+            name, side="buy", size=Decimal("0.01"), client_order_id=ORDER_ID, price=Decimal("60000.1")
+        )
+        for name in (IDS[venue], symbol)
+    )
+    assert (swap.api, swap.path, swap.params) != (spot.api, spot.path, spot.params)
+    sent = [str(value) for value in spot.params.values()]
+    assert {"0.01", "60000.1", ORDER_ID, symbol.removesuffix("@spot")} <= set(sent)

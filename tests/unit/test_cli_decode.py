@@ -14,6 +14,7 @@ from services.cli.frames import frames_of
 from spider_common.domain.executions import Execution
 from spider_common.domain.orders import OrderFact
 from tests.strategies import MS
+from tests.unit.bingx_frames import SPOT
 from tests.unit.spider_command import FRAME, lines, refused, spider
 
 
@@ -201,3 +202,12 @@ def test_an_error_of_okx_is_no_list(tmp_path: Path) -> None:
     """An answer with an error code lists nothing, and its code is told."""
     path = _answer(tmp_path, code="50013")
     assert f"{path}: code: 50013 Busy" in refused("decode", "okx", "--instruments", path, stdin=FRAME)
+
+
+def test_spot_frames_of_bingx_have_spot_symbols(tmp_path: Path) -> None:
+    """With the venue's own list of pairs too, which wraps its rows once more."""
+    pair = {"symbol": "LTC-USDT", "tickSize": 0.01, "stepSize": 0.0001, "status": 1}
+    path = tmp_path / "pairs.json"
+    path.write_text(json.dumps({"code": 0, "msg": "", "data": {"symbols": [pair]}}))
+    result = spider("decode", "bingx", "--instruments", path, stdin=json.dumps(SPOT))
+    assert lines(result)[0]["order"]["symbol"] == "LTC-USDT@spot"

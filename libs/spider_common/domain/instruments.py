@@ -3,11 +3,20 @@
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.quantities import toward_zero
+
+SPOT_MARK: Final = "@spot"
+"""After the venue's own name in the symbol of a spot instrument, where a swap has the same name."""
+
+
+def venue_symbol(symbol: str) -> str:
+    """The venue's own name for an instrument."""
+    return symbol.removesuffix(SPOT_MARK)
 
 
 class InstrumentKind(StrEnum):
@@ -23,7 +32,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     quantity of one unit of venue size (OKX: ctVal x ctMult; 1 where a venue counts in base coin).
 
     Attributes:
-        symbol: the venue's own name, e.g. ``BTC-USDT-SWAP``.
+        symbol: the venue's own name, e.g. ``BTC-USDT-SWAP``; spot may have SPOT_MARK after it.
         lot: smallest step of venue size.
         minimum: smallest venue size of an order.
         tick: smallest price step, in quote currency.

@@ -78,6 +78,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             reduce_only=self.reduce_only,
             order_type=OrderType.MARKET,
             size=self.size,
+            reference_price=self.reference_price,
         )
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 
 from spider_common.domain import identifiers
 from spider_common.domain.identifiers import ClientId, EventId
-from spider_common.domain.instruments import Instrument, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
 from spider_common.domain.intents import Cursor, Intent, LeaderEvent
 from spider_common.domain.journal import hold
 from spider_common.domain.orders import CopyState, PositionSide, Side
@@ -73,6 +73,7 @@ def plan(event: LeaderEvent, situation: Situation) -> Plan | Reason:
         fact.side.sign * (fact.cum_filled - seen),
         ts_venue=fact.ts_venue,
         reduce_only=fact.reduce_only,
+        long_only=instrument.kind is InstrumentKind.SPOT,
     )
     intents: list[Intent] = []
     parts: dict[str, Part] = {}
@@ -125,6 +126,7 @@ class _Draft:
         self._situation = situation
         self._subscription = subscription
         self._leg = leg
+        self._is_spot = leader_instrument.kind is InstrumentKind.SPOT
         self._instrument = situation.instruments.counterpart(leader_instrument, subscription.account.venue)
 
     def follow(self, part: Part) -> tuple[Part, Intent]:
@@ -220,7 +222,9 @@ class _Draft:
             symbol=symbol,
             leg=leg.kind,
             side=Side.BUY if leg.after > leg.before else Side.SELL,
-            position_side=copied_side(account, 1 if exposure > 0 else -1),
+            position_side=PositionSide.NET
+            if self._is_spot
+            else copied_side(account, 1 if exposure > 0 else -1),
             leader_side=self._fact.position_side,
             reduce_only=leg.kind is LegKind.CLOSE,
             quantity=quantity,

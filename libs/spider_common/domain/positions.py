@@ -111,12 +111,19 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return msgspec.structs.replace(self, leader={**self.leader, side: position})
 
     def fill(
-        self, side: PositionSide, change: Decimal, *, ts_venue: int, reduce_only: bool
+        self,
+        side: PositionSide,
+        change: Decimal,
+        *,
+        ts_venue: int,
+        reduce_only: bool,
+        long_only: bool = False,
     ) -> "tuple[Book, tuple[Leg, ...]]":
         """The book after a signed fill of the leader, and its legs. Fills may come in any order.
 
         A reducing order is cut to what the book holds, unless a newer fill came before it: then what it
-        closed was there at its time, whatever the newer one has made of it since.
+        closed was there at its time, whatever the newer one has made of it since. Of what is `long_only`,
+        spot, a sale is always cut: nobody sells coins that he has not, so the buy comes yet.
         """
         position = self.leader.get(side, ZERO)
         unseen = self.unseen.get(side)
@@ -125,7 +132,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             change -= known
             unseen = msgspec.structs.replace(unseen, change=unseen.change + known)
         is_late = ts_venue < self.latest.get(side, 0)
-        legs = legs_of(position, change, position_side=side, reduce_only=reduce_only and not is_late)
+        is_cut = change < 0 if long_only else reduce_only and not is_late
+        legs = legs_of(position, change, position_side=side, reduce_only=is_cut)
         after = legs[-1].after if legs else position
         if cut := position + change - after:
             unseen = Unseen(change=(unseen.change if unseen else ZERO) + cut, until=ts_venue)

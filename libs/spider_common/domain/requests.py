@@ -33,9 +33,14 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An order to be placed.
 
+    Spot has one position side, NET, and nothing that only reduces: what is said there of reducing is for
+    our own queue, and is not sent.
+
     Attributes:
         size: in the venue's unit (contracts on OKX swaps, base coin elsewhere), a multiple of the lot.
         price: of limit, post-only, ioc and fok orders; None for market orders.
+        reference_price: what the leader paid, where it is known: bounds spot market buys at venues that
+            would size them in quote currency.
         trigger: None for an order that works at once.
     """
 
@@ -48,6 +53,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     order_type: OrderType
     size: Decimal
     price: Decimal | None = None
+    reference_price: Decimal | None = None
     margin_mode: MarginMode = MarginMode.CROSS
     trigger: Trigger | None = None
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from spider_common.clock import NS_PER_MS, Clock
+from spider_common.domain.instruments import SPOT_MARK
 from spider_common.secret import Credentials
 
 T = TypeVar("T")
@@ -53,42 +54,57 @@ class SignedRequest(msgspec.Struct, frozen=True):
         return f"SignedRequest({self.method} {self.url.partition('?')[0]})"
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    """One kind of instrument of a venue: where it is listed, and what its order requests name things."""
+
+    section: str
+    path: str
+    size: str
+    client_order_id: str
+    price: str = "price"
+    asked: Mapping[str, str] = {}  # filters of the listing
+    listed_in: str | None = None  # the field of the answer's data that holds the rows
+    renamed: Mapping[str, str] = {}
+    mark: str = ""  # after the venue's own id, where both kinds share it
+
+
 class _Venue(msgspec.Struct, frozen=True):
     """Where the venues differ for us."""
 
-    markets: tuple[str, str]  # section and path that list the linear swaps
-    markets_filter: Mapping[str, str]
-    size: str  # names in an order request
-    price: str
-    client_order_id: str
+    swap: _Kind
+    spot: _Kind
     options: Mapping[str, Any] = {}
-    renamed: Mapping[str, str] = {}
 
 
 _VENUES: Final[Mapping[str, _Venue]] = {
     "okx": _Venue(
-        markets=("public", "public/instruments"),
-        markets_filter={"instType": "SWAP"},
-        size="sz",
-        price="px",
-        client_order_id="clOrdId",
-        options={"createOrder": "privatePostTradeOrder", "fetchMarkets": {"types": ["swap"]}},
+        swap=_Kind("public", "public/instruments", "sz", "clOrdId", "px", asked={"instType": "SWAP"}),
+        spot=_Kind("public", "public/instruments", "sz", "clOrdId", "px", asked={"instType": "SPOT"}),
+        options={"createOrder": "privatePostTradeOrder", "fetchMarkets": {"types": ["swap", "spot"]}},
     ),
     "bitget": _Venue(
-        markets=("public", "v2/mix/market/contracts"),
-        markets_filter={"productType": "USDT-FUTURES"},
-        size="size",
-        price="price",
-        client_order_id="clientOid",
+        swap=_Kind(
+            "public", "v2/mix/market/contracts", "size", "clientOid", asked={"productType": "USDT-FUTURES"}
+        ),
+        spot=_Kind("public", "v2/spot/public/symbols", "size", "clientOid", mark=SPOT_MARK),
         options={"uta": False},
     ),
     "bingx": _Venue(
-        markets=("swap", "quote/contracts"),
-        markets_filter={},
-        size="quantity",
-        price="price",
-        client_order_id="clientOrderId",
-        renamed={"clientOrderID": "clientOrderId"},  # the name of BingX's swap documentation
+        swap=_Kind(
+            "swap",
+            "quote/contracts",
+            "quantity",
+            "clientOrderId",
+            renamed={"clientOrderID": "clientOrderId"},  # the name of BingX's swap documentation
+        ),
+        spot=_Kind(
+            "spot",
+            "common/symbols",
+            "quantity",
+            "newClientOrderId",
+            listed_in="symbols",
+            mark=SPOT_MARK,
+        ),
     ),
 }
 
@@ -131,7 +147,7 @@ class _Offline:
 
 
 class Codec:
-    """One venue's codec for linear swaps.
+    """One venue's codec for linear swaps and spot.
 
     Args:
         venue: one of `VENUES`.
@@ -150,36 +166,37 @@ class Codec:
         self._error: type[Exception] = sys.modules["ccxt.base.errors"].BaseError
         if base_url is not None:
             self._ccxt.urls["api"] = _moved(self._ccxt.urls["api"], self._ccxt.hostname, base_url)
-        self._symbols: dict[str, str] = {}
+        self._symbols: dict[str, tuple[str, _Kind]] = {}
 
-    def set_instruments(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-        """Take the venue's own list of linear swaps, as its REST endpoint gives it (the `data` array).
+    def set_instruments(
+        self, swaps: Sequence[Mapping[str, Any]], spots: Sequence[Mapping[str, Any]] = ()
+    ) -> tuple[str, ...]:
+        """Take the venue's own lists of linear swaps and of spot, as its REST endpoints give their rows.
 
         Returns:
             For each row that cannot be traded by, where it is and why. The others are set all the same.
         """
-        markets, unusable = [], []
-        for number, row in enumerate(rows):
-            try:
-                market = self._market(row)
-            except (*_ODD, self._error) as error:
-                unusable.append(f"instrument row {number}: {type(error).__name__}: {error}: {row!r:.200}")
-            else:
-                markets.append(market)
+        markets, symbols, unusable = [], {}, []
+        for name, kind, rows in (("swap", self._venue.swap, swaps), ("spot", self._venue.spot, spots)):
+            for number, row in enumerate(rows):
+                try:
+                    market = self._market(row, kind)
+                except (*_ODD, self._error) as error:
+                    why = f"{type(error).__name__}: {error}: {row!r:.200}"
+                    unusable.append(f"{name} instrument row {number}: {why}")
+                else:
+                    markets.append(market)
+                    symbols[market["id"] + kind.mark] = (market["symbol"], kind)
         self._ccxt.set_markets(markets)
-        self._symbols = {market["id"]: market["symbol"] for market in markets}
+        self._symbols = symbols
         return tuple(unusable)
 
-    def _market(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        section, path = self._venue.markets
-
+    def _market(self, row: Mapping[str, Any], kind: _Kind) -> dict[str, Any]:
         def answer(request: VenueRequest) -> dict[str, Any]:
-            asked = {name: request.params.get(name) for name in self._venue.markets_filter}
-            matches = (request.api[0], request.path) == (
-                section,
-                path,
-            ) and asked == self._venue.markets_filter
-            return {"code": "0", "data": [dict(row)] if matches else []}
+            asked = {name: request.params.get(name) for name in kind.asked}
+            matches = (request.api[0], request.path, asked) == (kind.section, kind.path, kind.asked)
+            rows = [_plain(dict(row))] if matches else []  # ccxt reads no Decimal
+            return {"code": "0", "data": {kind.listed_in: rows} if matches and kind.listed_in else rows}
 
         self._ccxt.answer = answer
         try:
@@ -206,7 +223,8 @@ class Codec:
         """The request that places an order: a limit order at `price`, a market order without one.
 
         Args:
-            instrument: the venue's own id, as in `set_instruments`.
+            instrument: the venue's own id, as in `set_instruments`; spot that shares its id with a swap has
+                SPOT_MARK after it.
             side: "buy" or "sell".
             size: as the venue counts it: OKX contracts, elsewhere base coin.
             client_order_id: 1 to 32 lowercase letters and digits, the form that all venues take.
@@ -220,16 +238,16 @@ class Codec:
             raise ValueError(f"instrument {instrument!r} is not among the {len(self._symbols)} set")
         if not re.fullmatch("[a-z0-9]{1,32}", client_order_id):
             raise ValueError(f"client order id {client_order_id!r} must be 1 to 32 of a-z and 0-9")
-        symbol = self._symbols[instrument]
+        symbol, names = self._symbols[instrument]
         kind = "market" if price is None else "limit"
         limit = None if price is None else f"{price:f}"
         merged = {**params, "clientOrderId": client_order_id}
         request = self.build(lambda ccxt: ccxt.create_order(symbol, kind, side, f"{size:f}", limit, merged))
-        sent = {self._venue.renamed.get(name, name): value for name, value in request.params.items()}
-        _unchanged(instrument, "size", size, sent.get(self._venue.size))
+        sent = {names.renamed.get(name, name): value for name, value in request.params.items()}
+        _unchanged(instrument, "size", size, sent.get(names.size))
         if price is not None:
-            _unchanged(instrument, "price", price, sent.get(self._venue.price))
-        if sent.get(self._venue.client_order_id) != client_order_id:
+            _unchanged(instrument, "price", price, sent.get(names.price))
+        if sent.get(names.client_order_id) != client_order_id:
             raise ValueError(f"{instrument}: the client order id did not enter the request: {sorted(sent)}")
         return msgspec.structs.replace(request, params=sent)
 

@@ -101,7 +101,11 @@ def _time(call: Call) -> Fields:
 
 def _contracts(call: Call) -> list[Fields]:
     symbol = call.params.get("symbol", "")
-    listed = (shapes.contract(item, index) for index, item in enumerate(call.venue.instruments))
+    listed = (
+        shapes.contract(item, index)
+        for index, item in enumerate(call.venue.instruments)
+        if item.kind == "swap"
+    )
     return [row for row in listed if symbol in ("", row["symbol"])]
 
 
@@ -131,10 +135,6 @@ def _ticker(call: Call) -> Fields:
 def _nothing(_: Call) -> list[Fields]:
     """Sections that are not simulated list nothing."""
     return []
-
-
-def _no_symbols(_: Call) -> Fields:
-    return {"symbols": []}
 
 
 def _make_key(call: Call) -> Fields:
@@ -175,6 +175,5 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "swap/v2/quote/contracts"): Endpoint(_contracts, private=False),
     ("GET", "swap/v2/quote/ticker"): Endpoint(_ticker, private=False),
     ("GET", "cswap/v1/market/contracts"): Endpoint(_nothing, private=False),
-    ("GET", "spot/v1/common/symbols"): Endpoint(_no_symbols, private=False),
     ("GET", "wallets/v1/capital/config/getall"): Endpoint(_nothing),
 }

@@ -16,11 +16,13 @@ from services.simulator.bingx.streams import ListenKeys
 from services.simulator.ledger import Order
 from services.simulator.request import Request
 from services.simulator.venue import Venue
-from spider_common.clock import NS_PER_MS
+from spider_common.clock import NS_PER_MS, NS_PER_S
 
 Operation = Literal["query", "place", "amend", "cancel"]
 Fields = dict[str, object]
 
+KEEP: Final = 7 * 24 * 3600 * NS_PER_S
+"""Finished orders and fills leave history after this."""
 _MOST_WINDOW: Final = 5_000  # ms
 _AHEAD: Final = 1_000  # ms that a timestamp may be ahead of the venue's clock
 
@@ -104,6 +106,24 @@ class Call:
         if not (value.isascii() and value.isdigit()) or not 0 < int(value) <= most:
             raise BingxError("109400", name)
         return int(value)
+
+    def client_order_id(self, *names: str) -> str:
+        """That of a new order, in lower case. No other order may ever have it.
+
+        Raises:
+            BingxError: 109400 it is too long; 101481 it was used, 109201 within the last second.
+        """
+        given = next(filter(None, (self.params.get(name, "") for name in names)), "").lower()
+        if len(given) > 40:
+            raise BingxError("109400", names[0])
+        same = self.exchange.find(self.account, "", given) if given else None
+        if same is not None:
+            raise BingxError("109201" if self.now - same.ts_created < NS_PER_S else "101481", given)
+        return given
+
+    def kept(self, order: Order) -> bool:
+        """Whether an order can still be asked for."""
+        return order.open or order.ts_updated > self.now - KEEP
 
 
 class Endpoint(msgspec.Struct, frozen=True):

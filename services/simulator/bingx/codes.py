@@ -47,11 +47,12 @@ _REFUSALS: Final = {
 
 
 class BingxError(Exception):
-    """An answer with a code. `detail` fills the message's gap."""
+    """An answer with a code. `detail` fills the message's gap, and `words` are said in its place: the spot
+    section has few codes and says in words what it means."""
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", *, words: str = "") -> None:
         self.code = code
-        self.message = _MESSAGES[code].format(detail)
+        self.message = words or _MESSAGES[code].format(detail)
         super().__init__(f"{code} {self.message}")
 
 

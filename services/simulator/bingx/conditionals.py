@@ -1,19 +1,21 @@
 """Orders that wait for a price: stop losses, take profits and entries. Pure.
 
 A conditional that fires is FILLED with nothing executed, and makes a market or limit order of its own,
-which names it (`triggerOrderId`). Nothing is pushed of the conditional itself: the documentation warns that
-such pushes may be missing, and here they are.
+which names it (`triggerOrderId`). The sockets of swaps hear of it as of any other order; a fault that drops
+such a push is what the documentation warns of.
 """
 
 import dataclasses
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import methodcaller
 from typing import Final, Literal
 
 from services.simulator.accounts import Account
 from services.simulator.bingx.codes import BingxError
 from services.simulator.ledger import Order
 from services.simulator.rules import NewOrder, RefusedError, check_numbers
+from services.simulator.triggers import Trigger
 from services.simulator.venue import Venue
 
 Status = Literal["NEW", "FILLED", "CANCELLED", "FAILED"]
@@ -31,20 +33,20 @@ _APART: Final = 1_000_000_000_000_000  # from the engine's order ids, which coun
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Conditional:
-    """One waiting order. `rising`: it fires at or above its price; otherwise at or below."""
+    """One waiting order."""
 
     order_id: str
     account: Account
     new: NewOrder
     kind: str
-    stop_price: Decimal
-    rising: bool
+    trigger: Trigger
     ts_created: int
     ts_updated: int
     status: Status = "NEW"
 
-    def reached(self, price: Decimal) -> bool:
-        return price >= self.stop_price if self.rising else price <= self.stop_price
+    @property
+    def stop_price(self) -> Decimal:
+        return self.trigger.price
 
 
 class Conditionals:
@@ -70,24 +72,21 @@ class Conditionals:
             raise BingxError("101400", refused.parameter) from None
         if stop_price <= 0 or stop_price % market.instrument.tick:
             raise BingxError("109400", "stopPrice")
-        if kind.startswith("TRIGGER"):
-            rising = stop_price > market.price
-        else:
-            rising = kind.startswith("STOP") == (new.side == "buy")
+        trigger = Trigger.ahead(stop_price, market.price)
+        if not kind.startswith("TRIGGER"):
+            trigger = Trigger(stop_price, rising=kind.startswith("STOP") == (new.side == "buy"))
             self._check_size(account, new, kind)
         order = Conditional(
             order_id=str(self._next),
             account=account,
             new=new,
             kind=kind,
-            stop_price=stop_price,
-            rising=rising,
+            trigger=trigger,
             ts_created=now,
             ts_updated=now,
         )
         self._next += 1
-        self._orders[order.order_id] = order
-        return order
+        return self._keep(order)
 
     def _check_size(self, account: Account, new: NewOrder, kind: str) -> None:
         """All that waits on one side of the price may not be more than the position."""
@@ -114,8 +113,12 @@ class Conditionals:
         order = self.find(account, order_id)
         if order is None or order.status != "NEW":
             return None
-        self._orders[order_id] = dataclasses.replace(order, status="CANCELLED", ts_updated=now)
-        return self._orders[order_id]
+        return self._keep(dataclasses.replace(order, status="CANCELLED", ts_updated=now))
+
+    def _keep(self, order: Conditional) -> Conditional:
+        self._orders[order.order_id] = order
+        self._venue.tell(order.account.name, methodcaller("conditional", order))
+        return order
 
     def maker(self, order: Order) -> str:
         """The conditional that made an order; "0" where none did."""
@@ -129,7 +132,7 @@ class Conditionals:
             if (
                 order.status != "NEW"
                 or not known
-                or not order.reached(exchange.market(order.new.symbol).price)
+                or not order.trigger.reached(exchange.market(order.new.symbol).price)
             ):
                 continue
             status: Status = "FILLED"
@@ -138,4 +141,4 @@ class Conditionals:
                 self._made[made.order_id] = order.order_id
             except RefusedError:
                 status = "FAILED"
-            self._orders[order.order_id] = dataclasses.replace(order, status=status, ts_updated=now)
+            self._keep(dataclasses.replace(order, status=status, ts_updated=now))

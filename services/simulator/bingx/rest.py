@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 import trio
 
-from services.simulator.bingx import account, trading
+from services.simulator.bingx import account, spot, trading
 from services.simulator.bingx.call import Call, Endpoint
 from services.simulator.bingx.codes import BingxError
 from services.simulator.bingx.conditionals import Conditionals
@@ -16,7 +16,7 @@ from services.simulator.venue import Venue
 from spider_common.clock import NS_PER_MS, NS_PER_S
 
 PREFIX: Final = "/openApi/"
-_ENDPOINTS: Final = trading.ENDPOINTS | account.ENDPOINTS
+_ENDPOINTS: Final = trading.ENDPOINTS | spot.ENDPOINTS | account.ENDPOINTS
 # "The request may have been executed, or it may have failed": the same words whether the venue acted or not.
 _NO_ANSWER: Final = Response(b"<html><body>504 Gateway Time-out</body></html>", 504, "text/html")
 

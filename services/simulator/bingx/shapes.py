@@ -27,6 +27,12 @@ _TIME_IN_FORCE: Final = {
     "ioc": "IOC",
     "fok": "FOK",
 }
+_CONDITIONAL: Final = {  # status of a conditional order -> what happened and status, as pushes write them
+    "NEW": ("NEW", "NEW"),
+    "FILLED": ("TRADE", "FILLED"),
+    "CANCELLED": ("CANCELED", "CANCELED"),
+    "FAILED": ("EXPIRED", "EXPIRED"),
+}
 _HERE: Final = timezone(timedelta(hours=8))  # the venue writes its fills' times in
 
 
@@ -42,6 +48,12 @@ def eight(value: Decimal) -> str:
 
 def milliseconds(ns: int) -> int:
     return ns // NS_PER_MS
+
+
+def written_time(ns: int) -> str:
+    """A time as the venue writes it, where it does not count milliseconds."""
+    at = datetime.fromtimestamp(ns // 10**9, UTC).astimezone(_HERE)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{ns // NS_PER_MS % 1000:03d}+0800"
 
 
 def _average(order: Order) -> Decimal:
@@ -188,6 +200,42 @@ def pushed_order(entry: Entry, exchange: Exchange, now: int) -> Fields:
     }
 
 
+def pushed_conditional(order: Conditional, now: int) -> Fields:
+    """An ORDER_TRADE_UPDATE of an order that waits, or waits no more. Nothing of it is ever filled."""
+    new = order.new
+    happened, status = _CONDITIONAL[order.status]
+    return {
+        "e": "ORDER_TRADE_UPDATE",
+        "E": milliseconds(now),
+        "T": milliseconds(order.ts_updated),
+        "o": {
+            "s": new.symbol,
+            "c": "",
+            "i": int(order.order_id),
+            "S": new.side.upper(),
+            "o": order.kind,
+            "q": eight(new.size),
+            "p": eight(new.price or ZERO),
+            "sp": eight(order.stop_price),
+            "ap": eight(ZERO),
+            "x": happened,
+            "X": status,
+            "N": "USDT",
+            "n": eight(ZERO),
+            "T": 0,
+            "wt": "CONTRACT_PRICE",
+            "ps": _SIDE_OF[new.leg],
+            "rp": eight(ZERO),
+            "z": eight(ZERO),
+            "sg": "false",
+            "ti": 0,
+            "ro": new.reduce_only and new.leg == "net",
+            "td": 0,
+            "tv": "0",
+        },
+    }
+
+
 def pushed_account(entry: Executed, exchange: Exchange, account: Account, now: int) -> Fields:
     """An ACCOUNT_UPDATE: what an execution moved."""
     order = entry.order
@@ -229,11 +277,9 @@ def pushed_configuration(instrument: Instrument, account: Account, now: int) -> 
 def fill(entry: Executed) -> Fields:
     """An execution as trade/fillHistory states it; filledTm is local time with a Z, as the venue has it."""
     order, execution = entry.order, entry.execution
-    at = datetime.fromtimestamp(execution.ts // 10**9, UTC).astimezone(_HERE)
-    written = at.strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = execution.ts // NS_PER_MS % 1000
+    written = written_time(execution.ts)
     return {
-        "filledTm": f"{written}Z",
+        "filledTm": f"{written[:19]}Z",
         "volume": number(execution.size),
         "price": number(execution.price),
         "qty": number(execution.size),
@@ -242,7 +288,7 @@ def fill(entry: Executed) -> Fields:
         "commissionAsset": execution.fee_currency,
         "orderId": order.order_id,
         "tradeId": execution.trade_id,
-        "filledTime": f"{written}.{fraction:03d}+0800",
+        "filledTime": written,
         "symbol": order.symbol,
         "role": "maker" if execution.maker else "taker",
         "side": order.side.upper(),

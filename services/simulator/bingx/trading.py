@@ -5,15 +5,13 @@ from decimal import Decimal
 from typing import Final
 
 from services.simulator.bingx import shapes
-from services.simulator.bingx.call import Call, Endpoint, Fields
+from services.simulator.bingx.call import KEEP, Call, Endpoint, Fields
 from services.simulator.bingx.codes import BingxError, of_refusal
 from services.simulator.bingx.conditionals import KINDS
 from services.simulator.ledger import Executed, Kind, Order, Side
 from services.simulator.rules import NewOrder, RefusedError
-from spider_common.clock import NS_PER_MS, NS_PER_S
+from spider_common.clock import NS_PER_MS
 
-_DAY: Final = 24 * 3600 * NS_PER_S
-_KEEP: Final = 7 * _DAY  # finished orders and fills leave history after this
 _LEAST_VALUE: Final = Decimal(2)  # USDT, of an opening order
 _KINDS: Final[dict[str, Kind]] = {
     "": "limit",
@@ -61,19 +59,8 @@ def _new_order(call: Call) -> NewOrder:
         leg=leg,
         reduce_only=reduce_only == "true",
         # the venue keeps an id of limit and market orders only
-        client_order_id="" if kind in KINDS else _client_order_id(call),
+        client_order_id="" if kind in KINDS else call.client_order_id("clientOrderId", "clientOrderID"),
     )
-
-
-def _client_order_id(call: Call) -> str:
-    """In lower case. No other order may ever have it: within a second the venue says so in other words."""
-    given = (call.params.get("clientOrderId") or call.params.get("clientOrderID") or "").lower()
-    if len(given) > 40:
-        raise BingxError("109400", "clientOrderId")
-    same = call.exchange.find(call.account, "", given) if given else None
-    if same is not None:
-        raise BingxError("109201" if call.now - same.ts_created < NS_PER_S else "101481", given)
-    return given
 
 
 def _enter(call: Call, new: NewOrder) -> Order:
@@ -201,19 +188,19 @@ def _restrict(call: Call, order_id: str, client: str) -> None:
 # Queries
 
 
-def _kept(order: Order, now: int) -> bool:
-    return order.open or order.ts_updated > now - _KEEP
-
-
 def _order(call: Call) -> Fields:
     symbol, named = call.needed("symbol"), _named(call)
     waiting = call.conditionals.find(call.account, named[0])
     if waiting is not None and waiting.new.symbol == symbol:
         return {"order": shapes.conditional(waiting)}
     order = call.exchange.find(call.account, *named)
-    if order is None or order.symbol != symbol or not call.venue.visible(order) or not _kept(order, call.now):
+    if order is None or order.symbol != symbol or not call.venue.visible(order) or not call.kept(order):
         raise BingxError("80016")
     return {"order": shapes.queried(order, call.account, call.conditionals.maker(order))}
+
+
+def _is_swap(call: Call, order: Order) -> bool:
+    return call.exchange.market(order.symbol).instrument.kind == "swap"
 
 
 def _rows(call: Call, orders: Iterable[Order]) -> list[Fields]:
@@ -221,7 +208,7 @@ def _rows(call: Call, orders: Iterable[Order]) -> list[Fields]:
     return [
         shapes.queried(order, call.account, call.conditionals.maker(order))
         for order in orders
-        if symbol in ("", order.symbol) and call.venue.visible(order)
+        if symbol in ("", order.symbol) and _is_swap(call, order) and call.venue.visible(order)
     ]
 
 
@@ -246,7 +233,7 @@ def _all_orders(call: Call) -> Fields:
     listed = (
         order
         for order in call.exchange.orders(call.account)
-        if not order.open and _kept(order, call.now) and begin <= order.ts_created <= end
+        if not order.open and call.kept(order) and begin <= order.ts_created <= end
     )
     done = (
         row for row in _waiting_rows(call, waiting=False) if begin <= int(str(row["time"])) * NS_PER_MS <= end
@@ -267,9 +254,10 @@ def _executions(call: Call) -> list[Executed]:
         if isinstance(entry, Executed)
         and entry.order.account == call.account.name
         and symbol in ("", entry.order.symbol)
+        and _is_swap(call, entry.order)
         and order_id in ("", entry.order.order_id)
         and begin < entry.ts <= end
-        and entry.ts > call.now - _KEEP
+        and entry.ts > call.now - KEEP
         and call.venue.visible(entry.order)
     ]
 

@@ -3,8 +3,8 @@
 Sources: https://bingx-api.github.io/docs-v3/#/en/Swap/Trades%20Endpoints and ``/Swap/Account%20Endpoints``.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -13,28 +13,31 @@ import msgspec
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.orders import OrderFact, OrderStatus
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
+from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Account
-from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
-from spider_common.venues.bingx import codes, orders, parse
-from spider_common.venues.bingx.fields import Row, flag, mapping, rows, text
+from spider_common.venues.bingx import parse, spot
+from spider_common.venues.bingx.fields import Row, mapping, rows, text
 from spider_common.venues.bingx.rest import (
     ACCOUNT,
+    PUBLIC,
+    SPOT_PUBLIC,
     STREAM,
     SWAP_V1,
     SWAP_V2,
     Bucket,
-    CodeError,
     Limits,
     Rest,
     bucket,
 )
-from spider_common.venues.bingx.session import BingxSession
+from spider_common.venues.bingx.session import SPOT_TOPICS, BingxSession
+from spider_common.venues.bingx.spot_orders import SpotOrders
+from spider_common.venues.bingx.spot_sweep import SpotSweep
+from spider_common.venues.bingx.swap_orders import SwapOrders
 from spider_common.venues.bingx.sweep import Sweep
 from spider_common.venues.outcomes import (
     Accepted,
@@ -49,13 +52,18 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from spider_common.venues.venue import Capabilities, Told
+from spider_common.venues.venue import PRIVATE, Capabilities, Told
+
+Section = TypeVar("Section", Sweep, SpotSweep)
 
 REST: Final = "https://open-api.bingx.com"
 FALLBACK: Final = "https://open-api.bingx.pro"
 SOCKET: Final = "wss://open-api-swap.bingx.com/swap-market"
 SOCKETS: Final = 60
 """Per address."""
+SPOT_SOCKET: Final = "wss://open-api-ws.bingx.com/market"
+SPOT: Final = "spot"
+"""The name of the private socket of the spot section."""
 
 _MARGIN_TYPE: Final = {MarginMode.CROSS: "CROSSED", MarginMode.ISOLATED: "ISOLATED"}
 _SETTING_WITHIN_NS: Final = 5_000_000_000
@@ -74,9 +82,12 @@ class BingxClient:
         look_back_s: how far before the last sweep an order may have been made and still be looked for in
             history, which lists by time of making. An older one is told if it was filled since, not if it
             was only cancelled.
+        spot_slippage_bps: what a spot market buy may cost above its reference price, in 1/100 %. BingX sizes
+            those in quote currency; ours are limit orders at that price that take what they find at once.
     """
 
     venue: Final = Venue.BINGX
+    sockets: Final = (PRIVATE, SPOT)
 
     def __init__(
         self,
@@ -90,9 +101,10 @@ class BingxClient:
         limits: Limits = Limits(),  # noqa: B008 frozen, so shared defaults cannot change
         least_window_ms: int = 250,
         look_back_s: int = 24 * 3600,
+        spot_slippage_bps: int = 50,
     ) -> None:
         self._codec, self._clock, self._socket_url = codec, clock, socket_url
-        self._look_back_s = look_back_s
+        self._look_back_s, self._spot_slippage_bps = look_back_s, spot_slippage_bps
         self._rest = Rest(
             http=http,
             codec=codec,
@@ -118,11 +130,16 @@ class BingxClient:
         )
 
     async def instruments(self) -> Sequence[Instrument]:
-        body = await self._rest.ask_openly("quote/contracts")
-        listed = rows(body, "data", "quote/contracts")
-        read = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(listed))
+        body = await self._rest.ask_openly(PUBLIC, "quote/contracts")
+        swaps = rows(body, "data", "quote/contracts")
+        body = await self._rest.ask_openly(SPOT_PUBLIC, "common/symbols")
+        pairs = rows(mapping(body, "data", "common/symbols"), "symbols", "data")
+        read = [
+            *(parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(swaps)),
+            *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(pairs)),
+        ]
         found = [instrument for instrument in read if instrument is not None]
-        self._codec.set_instruments(listed)
+        self._codec.set_instruments(swaps, pairs)
         self.known_instruments = InstrumentList(found)
         return found
 
@@ -139,132 +156,61 @@ class BingxClient:
         await self._rest.turn(self._place_bucket(account), client=account, reducing=order.reduces)
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
-        if why := orders.refused_trigger(order.trigger):
-            return Rejected("unsupported", why)
         listed = self.known_instruments.get(Venue.BINGX, order.symbol)
         prices = [order.price, order.trigger.price if order.trigger else None]
         if listed is None or not listed.takes(order.size, *prices):
             return Refused(Reason.INSTRUMENT_CHANGED)  # since the order was planned
-        request = self._codec.order_request(
-            order.symbol,
-            side=order.side,
-            size=order.size,
-            client_order_id=order.client_order_id,
-            price=order.price,
-            params=orders.placing(order),
-        )
-        if order.trigger is not None:
-            params = orders.triggered(request.params, order.trigger, market=order.price is None)
-            request = msgspec.structs.replace(request, params=params)
+        section = self._orders(order.symbol)
+        request = section.placing(order)
+        if isinstance(request, Rejected):
+            return request
         turn = self._place_bucket(order.account.account)
-        return _accepted(await self._rest.write(credentials, request, expires=expires, bucket=turn))
+        read = await self._rest.write(credentials, request, expires=expires, bucket=turn)
+        return _accepted(read, section.placed_id)
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
+        section = self._orders(order.symbol)
         turn = bucket("cancel", order.account.account, self._rest.limits.cancel)
         await self._rest.turn(turn)
-        params = {"symbol": order.symbol, **orders.named(order)}
-        request = VenueRequest(SWAP_V2, "DELETE", "trade/order", params)
-        return _accepted(await self._rest.write(credentials, request, expires=expires, bucket=turn))
+        read = await self._rest.write(credentials, section.canceling(order), expires=expires, bucket=turn)
+        return _accepted(read, section.placed_id)
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
-        """A new size is an amendment; a new price takes a new order in the old one's place.
-
-        The old order is looked at first, since BingX amends nothing but the size. It is replaced only while
-        nothing of it is filled, which BingX is asked to check: what a partly filled order still gets until
-        it is gone would come on top of its replacement.
-        """
-        try:
-            row = await self._order_row(credentials, change.ref)
-            fact = self._fact(row, "order", change.ref.account.account)
-        except CodeError as error:
-            known = error.code in codes.NOT_FOUND
-            return Rejected(error.code, str(error)) if known else Unsent(str(error))
-        except VenueError as error:
-            return Unsent(f"the order could not be looked at: {error}")
-        if not orders.same(change.price, fact.price):
-            return await self._replace(credentials, change, fact, row, expires)
-        if change.size == fact.quantity:
-            return Accepted(fact.venue_order_id)
-        params = {
-            "symbol": change.ref.symbol,
-            "orderId": fact.venue_order_id,
-            "quantity": f"{change.size:f}",
-        }
-        request = VenueRequest(SWAP_V1, "POST", "trade/amend", params)
-        read = await self._change(credentials, change.ref.account.account, request, expires)
-        return Accepted(fact.venue_order_id) if isinstance(read, Mapping) else read
-
-    async def _replace(
-        self, credentials: Credentials, change: Amendment, fact: OrderFact, row: Row, expires: int
-    ) -> Outcome:
-        if fact.cum_filled != ZERO or fact.status is not OrderStatus.LIVE or change.price is None:
-            return Rejected("unsupported", "only a limit order without a fill can get another price")
-        made = self._codec.order_request(
-            change.ref.symbol,
-            side=change.side,
-            size=change.size,
-            client_order_id=change.replacement,
-            price=change.price,
-            params=orders.leg(change.position_side, reduce_only=change.reduce_only),
-        )
-        kept = text(row, "timeInForce", "order", default="")
-        params = {
-            **made.params,
-            **({"timeInForce": kept} if kept else {}),
-            "cancelOrderId": fact.venue_order_id,
-            "cancelReplaceMode": "STOP_ON_FAILURE",
-            "cancelRestrictions": f"ONLY_{text(row, 'status', 'order')}",
-        }
-        request = VenueRequest(SWAP_V1, "POST", "trade/cancelReplace", params)
-        read = await self._change(credentials, change.ref.account.account, request, expires)
-        return _replaced(read) if isinstance(read, Mapping) else read
-
-    async def _change(
-        self, credentials: Credentials, account: AccountId, request: VenueRequest, expires: int
-    ) -> Row | Outcome:
-        turn = bucket(request.path, account, self._rest.limits.amend)
-        await self._rest.turn(turn)
-        return await self._rest.write(credentials, request, expires=expires, bucket=turn)
+        return await self._orders(change.ref.symbol).amend(credentials, change, expires=expires)
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
         try:
-            row = await self._order_row(credentials, order)
-            return Found(self._fact(row, "order", order.account.account))
-        except CodeError as error:
-            if error.code not in codes.NOT_FOUND:
-                return Unknown(str(error))
-        except VenueError as error:
-            return Unknown(str(error))
-        try:
-            listed = await self._sweeping(credentials, order.account.account).latest(order.symbol)
+            if (fact := await self._orders(order.symbol).look(credentials, order)) is not None:
+                return Found(fact)
+            listed = await self._latest(credentials, order)
         except VenueError as error:
             return Unknown(str(error))
         found = [fact for fact in listed if fact.client_order_id == order.client_order_id.lower()]
         return Found(found[0]) if found else NotFound()
 
-    async def _order_row(self, credentials: Credentials, order: OrderRef) -> Row:
-        """An order as ``trade/order`` tells it, which looks in open and finished ones."""
-        params = {"symbol": order.symbol, **orders.named(order)}
-        request = VenueRequest(SWAP_V2, "GET", "trade/order", params)
-        body = await self._rest.ask(credentials, request, account=order.account.account)
-        return mapping(mapping(body, "data", "answer"), "order", "data")
+    async def _latest(self, credentials: Credentials, order: OrderRef) -> Sequence[OrderFact]:
+        account = order.account.account
+        if _is_spot(order.symbol):
+            return await self._sweeping(SpotSweep, credentials, account).latest(order.symbol)
+        return await self._sweeping(Sweep, credentials, account).latest(order.symbol)
 
-    def _fact(self, row: Row, place: str, account: AccountId) -> OrderFact:
-        return parse.order(
-            row,
-            place=place,
-            account=account,
-            instruments=self.known_instruments,
-            seen=self._clock.now(),
-        )
+    def _orders(self, symbol: str) -> SwapOrders | SpotOrders:
+        parts = self._rest, self._codec, self.known_instruments, self._clock
+        if _is_spot(symbol):
+            return SpotOrders(*parts, slippage_bps=self._spot_slippage_bps)
+        return SwapOrders(*parts)
 
     # Accounts
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        return await self._sweeping(credentials, account).everything(since)
+        swaps = await self._sweeping(Sweep, credentials, account).everything(since)
+        pairs = await self._sweeping(SpotSweep, credentials, account).everything(since)
+        return msgspec.structs.replace(
+            swaps, facts=swaps.facts + pairs.facts, executions=swaps.executions + pairs.executions
+        )
 
-    def _sweeping(self, credentials: Credentials, account: AccountId) -> Sweep:
-        return Sweep(
+    def _sweeping(self, kind: type[Section], credentials: Credentials, account: AccountId) -> Section:
+        return kind(
             self._rest,
             credentials,
             account,
@@ -300,7 +246,7 @@ class BingxClient:
 
     async def set_hedge_mode(self, credentials: Credentials, account: Account, *, hedge: bool) -> Outcome:
         try:
-            if await self._sweeping(credentials, account.account).hedge_mode() == hedge:
+            if await self._sweeping(Sweep, credentials, account.account).hedge_mode() == hedge:
                 return Accepted(None)  # BingX refuses the mode that is set, while something is open
         except VenueError as error:
             return Unsent(f"the position mode could not be asked for: {error}")
@@ -337,16 +283,22 @@ class BingxClient:
 
     # Sockets
 
-    def session(self, credentials: Credentials, account: AccountId) -> BingxSession:  # noqa: ARG002 the listen key has logged in
-        return BingxSession(account, self.known_instruments)
+    def session(
+        self,
+        credentials: Credentials,  # noqa: ARG002 the listen key has logged in
+        account: AccountId,
+        socket: str = PRIVATE,
+    ) -> BingxSession:
+        return BingxSession(account, self.known_instruments, topics=SPOT_TOPICS if socket == SPOT else ())
 
     async def ready_to_connect(self) -> None:
         """Nothing to wait for: BingX counts open sockets, and connects only as requests for listen keys."""
 
-    async def socket_url(self, credentials: Credentials) -> str:
+    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:
         """Makes a listen key: its owner is the socket that this address is opened for."""
         body = await self._rest.ask(credentials, VenueRequest(STREAM, "POST", "userDataStream", {}))
-        return f"{self._socket_url}?listenKey={text(body, 'listenKey', 'userDataStream')}"
+        url = _spot_socket(self._socket_url) if socket == SPOT else self._socket_url
+        return f"{url}?listenKey={text(body, 'listenKey', 'userDataStream')}"
 
     async def keep_alive(self, credentials: Credentials, url: str) -> None:
         """Raises VenueError: the key is gone, or BingX does not answer; the session is to be made anew."""
@@ -355,26 +307,20 @@ class BingxClient:
         await self._rest.ask(credentials, request)
 
 
-def _accepted(read: Row | Outcome) -> Outcome:
+def _spot_socket(swaps: str) -> str:
+    """Where the spot socket is: BingX has a host for each section, a simulator one for both."""
+    return SPOT_SOCKET if swaps == SOCKET else swaps.removesuffix("/swap-market") + "/market"
+
+
+def _is_spot(symbol: str) -> bool:
+    return symbol.endswith(SPOT_MARK)
+
+
+def _accepted(read: Row | Outcome, order_id: Callable[[Row], VenueOrderId]) -> Outcome:
     """What an answer to placing or cancelling says."""
     if not isinstance(read, Mapping):
         return read
     try:
-        order = mapping(mapping(read, "data", "answer"), "order", "data")
-        return Accepted(VenueOrderId(text(order, "orderId", "data.order")))
-    except UnreadableFrame as error:
-        return Unknown(str(error))
-
-
-def _replaced(read: Row) -> Outcome:
-    """What an answer to ``cancelReplace`` says: code 0 tells nothing of either half."""
-    try:
-        both = mapping(read, "data", "answer")
-        if not flag(both, "cancelResult", "data", default=False):
-            return Rejected("cancel_failed", text(both, "cancelMsg", "data", default=""))
-        if not flag(both, "replaceResult", "data", default=False):
-            why = text(both, "replaceMsg", "data", default="")
-            return Rejected("replace_failed", f"the old order is cancelled, the new one refused: {why}")
-        return Accepted(VenueOrderId(text(mapping(both, "newOrderResponse", "data"), "orderId", "data")))
+        return Accepted(order_id(read))
     except UnreadableFrame as error:
         return Unknown(str(error))

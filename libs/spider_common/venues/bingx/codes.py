@@ -23,7 +23,8 @@ REJECTED: Final = {
     "100413": "unknown key",
     "100414": "refused by risk control",
     "100419": "this IP address is not on the key's list",
-    "100421": "the pair is restricted",
+    "100421": "the pair, the order or the account is not open to this request",
+    "100490": "the pair is offline",
     "101204": "not enough margin",
     "101205": "no position to close",
     "101206": "not enough margin",
@@ -93,8 +94,11 @@ BACK_OFF: Final = 10 * _S
 BAN: Final = 300 * _S
 """How long an address or an endpoint stays shut: "recover after 5 minutes"."""
 
+_SPOT_NO: Final = frozenset({"100400", "100404", "100421"})
 _WRAPPERS: Final = frozenset({"80001", "80012"})  # words of which hold another code, if it is a refusal
 _INNER: Final = re.compile(r'"Code":\s*(\d+)', re.ASCII)
+_SAME_ID: Final = re.compile(r"client ?order ?id\b.*\b(?:exist|duplicate|repeat|used)")
+_NO_SPOT_ORDER: Final = re.compile(r"\border (?:does )?not (?:exist|found)|not a valid order id")
 _UNTIL: Final = re.compile(r"(?:after|time:?)\D{0,3}(\d{13})(?!\d)", re.ASCII)
 
 
@@ -110,14 +114,22 @@ def write_outcome(code: str, message: str, now: int, *, expire: str = "") -> Out
     if code in RATE_LIMITED:
         # "The current system is busy" comes under this code too, and says nothing of the order
         return Unknown(words) if "busy" in said else RateLimited(retry_at(message, expire, now), words)
-    if code in TIMESTAMP and ("timestamp" in said or (code == "100421" and "restricted" not in said)):
+    if code in TIMESTAMP and ("timestamp" in said or (code == "100421" and not said)):
         return Unsent(words)
     inner = _INNER.search(message) if code in _WRAPPERS else None
     if inner is not None and inner[1] in REJECTED:
         return Rejected(inner[1], words)
+    if _SAME_ID.search(said):
+        return Unknown(words)
     if code in REJECTED:
         return Rejected(code, message or REJECTED[code])
     return Unknown(words)
+
+
+def no_such_spot_order(code: str, message: str) -> bool:
+    """Whether the answer to a question about a spot order says that there is none: its words do, since its
+    codes stand for other things too."""
+    return code in NOT_FOUND or (code in _SPOT_NO and _NO_SPOT_ORDER.search(message.lower()) is not None)
 
 
 def http_outcome(status: int, now: int, *, expire: str = "") -> Outcome | None:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from spider_common.domain.orders import OrderType, PositionSide
+from spider_common.domain.orders import OrderType, PositionSide, Side
+from spider_common.domain.quantities import toward_zero
 from spider_common.domain.requests import OrderRef, OrderRequest, Trigger, TriggerKind
+from spider_common.venues.outcomes import Rejected
 
 POSITION_SIDE: Final = {
     PositionSide.NET: "BOTH",
@@ -39,6 +41,25 @@ def placing(order: OrderRequest) -> dict[str, str | bool]:
     if order.price is not None:
         said |= {"timeInForce": _TIME_IN_FORCE.get(order.order_type, "GTC")}
     return said
+
+
+def spot_placing(
+    order: OrderRequest, *, tick: Decimal, slippage_bps: int
+) -> tuple[Decimal | None, str] | Rejected:
+    """Price and time in force of a spot order: ``(None, "")`` for one that is sent as a market order.
+
+    A market buy gets a price, since BingX would size it in quote currency.
+    """
+    if order.trigger is not None:
+        return Rejected("unsupported", "conditional spot orders are not sent to BingX")
+    if order.price is not None:
+        return order.price, _TIME_IN_FORCE.get(order.order_type, "GTC")
+    if order.side is Side.SELL:
+        return None, ""
+    if order.reference_price is None:
+        return Rejected("unsupported", "BingX sizes spot market buys in quote currency: no reference price")
+    bound = order.reference_price * (10_000 + slippage_bps) / 10_000
+    return max(toward_zero(bound, tick), tick), _TIME_IN_FORCE[OrderType.IOC]
 
 
 def triggered(params: Mapping[str, object], trigger: Trigger, *, market: bool) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""BingX's rows to facts. PURE.
+"""BingX's rows of the swap section to facts. PURE.
 
 Sources: https://bingx-api.github.io/docs-v3/#/en/Swap/Websocket%20Account%20Data and
-``/Swap/Trades%20Endpoints``, ``/Swap/Account%20Endpoints``; the spot frames likewise under ``/Spot``.
+``/Swap/Trades%20Endpoints``, ``/Swap/Account%20Endpoints``. What is told of spot is read in `spot`.
 
 Pushes and REST name the same things differently; a table for each says how. Sizes are in base coin.
 """
@@ -33,7 +33,7 @@ from spider_common.venues.bingx.fields import (
 )
 from spider_common.venues.outcomes import UnreadableFrame
 
-_STATUS: Final = {
+STATUS: Final = {
     "NEW": OrderStatus.LIVE,
     "PENDING": OrderStatus.LIVE,
     "WORKING": OrderStatus.LIVE,
@@ -65,14 +65,14 @@ _TIME_IN_FORCE: Final = {
     "IOC": OrderType.IOC,
     "FOK": OrderType.FOK,
 }
-_SIDE: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
+SIDE: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 _POSITION_SIDE: Final = {
     "BOTH": PositionSide.NET,
     "LONG": PositionSide.LONG,
     "SHORT": PositionSide.SHORT,
 }
 _MOST_DIGITS: Final = 18  # behind the point of a step
-_EXECUTIONS: Final = frozenset({"NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"})
+EXECUTIONS: Final = frozenset({"NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"})
 
 
 class _Names(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
     Raises:
         UnreadableFrame: a field is missing or has a value that the documentation does not have.
     """
-    instrument = _instrument(row, "symbol", place, instruments, InstrumentKind.SWAP)
+    instrument = _instrument(row, "symbol", place, instruments)
     updated = milliseconds(row, "updateTime", place)
     return _fact(row, _REST, place, account, instrument, updated=updated, seen=seen)
 
@@ -147,50 +147,14 @@ def pushed_order(
     those without state the sum (``z``) alone, from which no single fill follows once a push is missed.
     """
     row = mapping(frame, "o", "frame")
-    if text(row, "x", "o") not in _EXECUTIONS:
-        raise UnreadableFrame(f"o.x: {row['x']!r:.80} is none of {', '.join(sorted(_EXECUTIONS))}")
-    instrument = _instrument(row, "s", "o", instruments, InstrumentKind.SWAP)
+    if text(row, "x", "o") not in EXECUTIONS:
+        raise UnreadableFrame(f"o.x: {row['x']!r:.80} is none of {', '.join(sorted(EXECUTIONS))}")
+    instrument = _instrument(row, "s", "o", instruments)
     updated = milliseconds(frame, "T" if "T" in frame else "E", "frame")
     fact = _fact(row, _PUSH, "o", account, instrument, updated=updated, seen=seen)
     if row["x"] != "TRADE" or "l" not in row or "L" not in row:
         return fact, None
-    return fact, _execution(row, fact, trade=text(row, "td", "o"), at=updated)
-
-
-def spot_order(
-    row: Row, *, account: AccountId, instruments: InstrumentList, seen: int
-) -> tuple[OrderFact, Execution | None]:
-    """What the ``data`` of a ``spot.executionReport`` tells. Market buys are sized in quote currency there:
-    what they bought is all we can know."""
-    if text(row, "x", "data") not in _EXECUTIONS:
-        raise UnreadableFrame(f"data.x: {row['x']!r:.80} is none of {', '.join(sorted(_EXECUTIONS))}")
-    instrument = _instrument(row, "s", "data", instruments, InstrumentKind.SPOT)
-    filled = amount(row, "z", "data", empty=ZERO)
-    updated = milliseconds(row, "E", "data")
-    paid = amount(row, "Z", "data", empty=ZERO)
-    order_type = one_of(row, "o", "data", _TYPE)
-    client = text(row, "c", "data", default="") or text(row, "C", "data", default="")
-    fact = OrderFact(
-        venue=Venue.BINGX,
-        account=account,
-        symbol=instrument.symbol,
-        venue_order_id=VenueOrderId(text(row, "i", "data")),
-        client_order_id=ClientOrderId(client) if client else None,
-        side=one_of(row, "S", "data", _SIDE),
-        position_side=PositionSide.NET,
-        reduce_only=False,
-        order_type=order_type,
-        status=one_of(row, "X", "data", _STATUS),
-        quantity=amount(row, "q", "data") or filled,
-        cum_filled=filled,
-        price=None if order_type is OrderType.MARKET else positive(row, "p", "data"),
-        average_price=paid / filled if filled else None,
-        ts_venue=updated,
-        ts_seen=seen,
-    )
-    if row["x"] != "TRADE":
-        return fact, None
-    return fact, _execution(row, fact, trade=text(row, "t", "data"), at=milliseconds(row, "T", "data"))
+    return fact, pushed_fill(row, fact, trade=text(row, "td", "o"), at=updated)
 
 
 def execution(
@@ -203,7 +167,7 @@ def execution(
     Args:
         client: the order's client order id, which these rows do not have.
     """
-    instrument = _instrument(row, "symbol", place, instruments, InstrumentKind.SWAP)
+    instrument = _instrument(row, "symbol", place, instruments)
     return Execution(
         venue=Venue.BINGX,
         account=account,
@@ -211,7 +175,7 @@ def execution(
         trade_id=TradeId(text(row, "tradeId", place)),
         venue_order_id=VenueOrderId(text(row, "orderId", place)),
         client_order_id=client,
-        side=one_of(row, "side", place, _SIDE),
+        side=one_of(row, "side", place, SIDE),
         quantity=amount(row, "qty" if "qty" in row else "volume", place),
         price=number(row, "price", place),
         fee=number(row, "commission", place, empty=ZERO),
@@ -312,19 +276,23 @@ def _fact(
     if not market and "timeInForce" in row:
         order_type = one_of(row, "timeInForce", place, _TIME_IN_FORCE)
     client = text(row, names.client_order_id, place, default="")
+    filled = amount(row, names.filled, place, empty=ZERO)
+    status = one_of(row, names.status, place, STATUS)
+    if status is OrderStatus.FILLED and not filled:
+        status = OrderStatus.CANCELED  # a conditional order that has set off another, which is what fills
     return OrderFact(
         venue=Venue.BINGX,
         account=account,
         symbol=instrument.symbol,
         venue_order_id=VenueOrderId(text(row, names.order_id, place)),
         client_order_id=ClientOrderId(client) if client else None,
-        side=one_of(row, names.side, place, _SIDE),
+        side=one_of(row, names.side, place, SIDE),
         position_side=one_of(row, names.position_side, place, _POSITION_SIDE),
         reduce_only=flag(row, names.reduce_only, place, default=False),
         order_type=order_type,
-        status=one_of(row, names.status, place, _STATUS),
+        status=status,
         quantity=amount(row, names.quantity, place),
-        cum_filled=amount(row, names.filled, place, empty=ZERO),
+        cum_filled=filled,
         # a market order's price is the market's as it came in, not a limit
         price=None if market else positive(row, names.price, place),
         average_price=positive(row, names.average_price, place),
@@ -333,7 +301,7 @@ def _fact(
     )
 
 
-def _execution(row: Row, fact: OrderFact, *, trade: str, at: int) -> Execution:
+def pushed_fill(row: Row, fact: OrderFact, *, trade: str, at: int) -> Execution:
     """The fill that a push carries beside its fact."""
     return Execution(
         venue=fact.venue,
@@ -366,14 +334,11 @@ def _step(row: Row, field: str, place: str) -> Decimal:
     return Decimal(1).scaleb(-int(digits))
 
 
-def _instrument(
-    row: Row, field: str, place: str, instruments: InstrumentList, kind: InstrumentKind
-) -> Instrument:
-    """BingX gives spot pairs and swaps the same names, so the kind is part of the question."""
+def _instrument(row: Row, field: str, place: str, instruments: InstrumentList) -> Instrument:
     symbol = text(row, field, place)
     found = instruments.get(Venue.BINGX, symbol)
-    if found is None or found.kind is not kind:
+    if found is None or found.kind is not InstrumentKind.SWAP:
         raise UnreadableFrame(
-            f"{place}.{field}: {symbol!r:.80} is no {kind} that we know; refresh the instrument list"
+            f"{place}.{field}: {symbol!r:.80} is no swap that we know; refresh the instrument list"
         )
     return found

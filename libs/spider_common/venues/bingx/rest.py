@@ -25,7 +25,9 @@ MOST_WINDOW_MS: Final = 5_000  # recvWindow at the most
 SWAP_V1: Final = ("swap", "v1", "private")
 SWAP_V2: Final = ("swap", "v2", "private")
 SWAP_V3: Final = ("swap", "v3", "private")
+SPOT: Final = ("spot", "v1", "private")
 PUBLIC: Final = ("swap", "v2", "public")
+SPOT_PUBLIC: Final = ("spot", "v1", "public")
 STREAM: Final = ("user", "auth", "private")
 ACCOUNT: Final = ("account", "v1", "private")
 
@@ -170,9 +172,9 @@ class Rest:
         await self._budgets.acquire(*self._asking(request, account))
         return await self._answer(credentials, request, account)
 
-    async def ask_openly(self, path: str) -> Row:
+    async def ask_openly(self, api: tuple[str, ...], path: str) -> Row:
         """The answer to a question that anybody may ask. Raises as `ask`."""
-        request = VenueRequest(PUBLIC, "GET", path, {})
+        request = VenueRequest(api, "GET", path, {})
         await self._budgets.acquire(*self._asking(request, None))
         return await self._answer(None, request, None)
 
@@ -209,7 +211,7 @@ class Rest:
         return body
 
     def _sign(self, credentials: Credentials, request: VenueRequest, window: int) -> SignedRequest:
-        if request.api != PUBLIC:
+        if request.api[-1] != "public":
             request = msgspec.structs.replace(request, params={**request.params, "recvWindow": window})
         return self._codec.sign(credentials, request, set_back_ns=-self._offset)
 

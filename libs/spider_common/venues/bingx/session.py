@@ -17,7 +17,7 @@ from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId
 from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.orders import OrderFact
-from spider_common.venues.bingx import codes, parse
+from spider_common.venues.bingx import codes, parse, spot
 from spider_common.venues.bingx.fields import Row, mapping, read_object, text
 from spider_common.venues.outcomes import UnreadableFrame
 from spider_common.venues.venue import Failed, KeepAlive, Ready, Send, SessionEvent, Told, Unreadable
@@ -99,7 +99,7 @@ class BingxSession:
             return [Send(_encode(answer))]
         if body.get("e") == "listenKeyExpired":
             return [Failed("the listen key has expired", fatal=False)]
-        if "code" in body and "e" not in body and "dataType" not in body:
+        if is_answer(body):
             return self._acknowledged(body)
         found = told(body, account=self._account, instruments=self._instruments, seen=now)
         return [] if found == Told() else [found]
@@ -143,6 +143,11 @@ def _gunzipped(frame: bytes) -> bytes:
     return unzipped
 
 
+def is_answer(body: Row) -> bool:
+    """Whether a frame answers a request of ours; some of these have an empty ``dataType``."""
+    return "code" in body and "e" not in body and not body.get("dataType")
+
+
 def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: int) -> Told:
     """The facts in a private frame, swap or spot.
 
@@ -154,7 +159,7 @@ def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: in
         if topic not in SPOT_TOPICS:
             raise UnreadableFrame(f"frame.dataType: {topic!r:.80} is not a topic that we subscribe to")
         row = mapping(body, "data", "frame")
-        return _order(*parse.spot_order(row, account=account, instruments=instruments, seen=seen))
+        return _order(*spot.pushed_order(row, account=account, instruments=instruments, seen=seen))
     event = text(body, "e", "frame")
     if event in {"TRADE_UPDATE", "ORDER_TRADE_UPDATE"}:
         return _order(*parse.pushed_order(body, account=account, instruments=instruments, seen=seen))

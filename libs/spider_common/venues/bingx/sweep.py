@@ -20,8 +20,8 @@ _PAGE: Final = 1000
 _WINDOW_MS: Final = 6 * 24 * 3600 * 1000  # BingX takes windows of up to 7 days
 _FILLS_PAGE: Final = 512  # as many as allFillOrders ever lists
 _MOST_PAGES: Final = 50
-_LATEST_NS: Final = 24 * 3600 * NS_PER_S  # an order in doubt is looked for among those of the last day
-_AHEAD_NS: Final = 60 * NS_PER_S  # past the end of a window: our clock is not the venue's
+LATEST_NS: Final = 24 * 3600 * NS_PER_S  # an order in doubt is looked for among those of the last day
+AHEAD_NS: Final = 60 * NS_PER_S  # past the end of a window: our clock is not the venue's
 
 
 def _windows(begin: int, end: int) -> Iterator[tuple[int, int]]:
@@ -33,7 +33,7 @@ def _windows(begin: int, end: int) -> Iterator[tuple[int, int]]:
         first = last + 1
 
 
-async def _whole(
+async def whole(
     ask: Callable[[int, int], Awaitable[list[Row]]], begin: int, end: int, most: int
 ) -> list[Row]:
     """All rows in a window of time, ns. An answer as long as answers get is asked for again as two halves,
@@ -82,7 +82,7 @@ class Sweep:
         # Open orders first: one that ends before history is asked is then in both, and the later wins.
         opened = self._facts(await self._listed("trade/openOrders", {}))
         begin = since - self._look_back_s * NS_PER_S
-        finished = self._facts(await self._orders(begin, self._rest.venue_now() + _AHEAD_NS, {}))
+        finished = self._facts(await self._orders(begin, self._rest.venue_now() + AHEAD_NS, {}))
         rested = await self._rested(since, {fact.venue_order_id for fact in (*opened, *finished)})
         facts: dict[VenueOrderId, OrderFact] = {}
         for fact in (*opened, *(each for each in finished if each.ts_venue >= since), *rested):
@@ -111,7 +111,7 @@ class Sweep:
     async def latest(self, symbol: str) -> Sequence[OrderFact]:
         """An instrument's orders of the last day. Raises VenueError as `everything`."""
         now = self._rest.venue_now()
-        return self._facts(await self._orders(now - _LATEST_NS, now + _AHEAD_NS, {"symbol": symbol}))
+        return self._facts(await self._orders(now - LATEST_NS, now + AHEAD_NS, {"symbol": symbol}))
 
     async def hedge_mode(self) -> bool:
         """Whether the account holds long and short apart. Raises VenueError: no answer."""
@@ -125,7 +125,7 @@ class Sweep:
             window = {"startTime": str(first), "endTime": str(last), "limit": str(_PAGE)}
             return await self._listed("trade/allOrders", {**asked, **window})
 
-        return await _whole(ask, begin, end, _PAGE)
+        return await whole(ask, begin, end, _PAGE)
 
     async def _rested(self, since: int, known: Container[VenueOrderId]) -> list[OrderFact]:
         """Orders made long before and filled since, which history does not list: their fills name them."""
@@ -137,7 +137,7 @@ class Sweep:
             return rows(mapping(body, "data", "allFillOrders"), "fill_orders", "data")
 
         filled: dict[str, str] = {}
-        for row in await _whole(ask, since, self._rest.venue_now() + _AHEAD_NS, _FILLS_PAGE):
+        for row in await whole(ask, since, self._rest.venue_now() + AHEAD_NS, _FILLS_PAGE):
             filled[text(row, "orderId", "fill_orders")] = text(row, "symbol", "fill_orders")
         found = []
         for order, symbol in filled.items():
@@ -168,7 +168,7 @@ class Sweep:
 
     async def _fill_rows(self, since: int, symbol: str) -> list[Row]:
         found: list[Row] = []
-        for first, last in _windows(since, self._rest.venue_now() + _AHEAD_NS):
+        for first, last in _windows(since, self._rest.venue_now() + AHEAD_NS):
             # the window is open at its beginning
             asked = {"symbol": symbol, "startTs": str(first - 1), "endTs": str(last), "pageSize": str(_PAGE)}
             for page in range(1, _MOST_PAGES + 1):

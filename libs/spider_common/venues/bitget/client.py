@@ -36,7 +36,7 @@ from spider_common.venues.outcomes import (
     Unsent,
 )
 from spider_common.venues.rest import Reply, Rest
-from spider_common.venues.venue import Capabilities, Told
+from spider_common.venues.venue import PRIVATE, Capabilities, Told
 
 ORDERS: Final = Limit(10, 1.0)
 """Per account and endpoint. An account that other people copy at Bitget itself has only 1 a second."""
@@ -62,6 +62,7 @@ class BitgetClient:
     """
 
     venue: Final = Venue.BITGET
+    sockets: Final = (PRIVATE,)
 
     def __init__(
         self,
@@ -113,7 +114,12 @@ class BitgetClient:
         self._questions.known_instruments = InstrumentList(found)
         return found
 
-    def session(self, credentials: Credentials, account: AccountId) -> BitgetSession:
+    def session(
+        self,
+        credentials: Credentials,
+        account: AccountId,
+        socket: str = PRIVATE,  # noqa: ARG002 there is one
+    ) -> BitgetSession:
         return BitgetSession(
             credentials, account, self.known_instruments, closing=self._closing, ahead=self._rest.ahead
         )
@@ -121,7 +127,7 @@ class BitgetClient:
     async def ready_to_connect(self) -> None:
         await self._budgets.acquire(((ADDRESS, "connect"), CONNECTS))
 
-    async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
+    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:  # noqa: ARG002 the same for all
         return self._socket_url
 
     async def keep_alive(self, credentials: Credentials, url: str) -> None:
