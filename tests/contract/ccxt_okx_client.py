@@ -1,6 +1,6 @@
 """An unmodified ccxt okx client in its own process: does a fixed list of things and prints what it saw.
 
-Arguments: the REST port, the socket port, and what to do: `rest` or `watch`. Prints one JSON object.
+Arguments: the REST port, the socket port, and what to do: `rest`, `spot` or `watch`. Prints one JSON object.
 """
 
 import asyncio
@@ -75,6 +75,23 @@ async def rest(okx):
     return seen
 
 
+async def spot(okx):
+    pair = "BTC/USDT"
+    await okx.load_markets()
+    bought = await okx.create_order(pair, "market", "buy", 0.01, None, {"tgtCcy": "base_ccy"})
+    resting = await okx.create_order(pair, "limit", "buy", 0.02, 50000, {"clientOrderId": "spot1"})
+    open_orders = [(o["id"] == resting["id"], o["amount"]) for o in await okx.fetch_open_orders(pair)]
+    found = await okx.fetch_order(None, pair, {"clientOrderId": "spot1"})
+    await okx.cancel_order(resting["id"], pair)
+    return {
+        "bought": (await okx.fetch_order(bought["id"], pair))["filled"],
+        "open": open_orders,
+        "found": [found["id"] == resting["id"], found["status"]],
+        "canceled": (await okx.fetch_order(resting["id"], pair))["status"],
+        "held": (await okx.fetch_balance())["BTC"]["total"],
+    }
+
+
 async def watch(okx):
     await okx.load_markets()
     await okx.authenticate()
@@ -102,7 +119,7 @@ async def watch(okx):
 async def main():
     okx = client(*sys.argv[1:3])
     try:
-        seen = await {"rest": rest, "watch": watch}[sys.argv[3]](okx)
+        seen = await {"rest": rest, "spot": spot, "watch": watch}[sys.argv[3]](okx)
         sys.stdout.write(json.dumps(seen))
     finally:
         await okx.close()

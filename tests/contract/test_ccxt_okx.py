@@ -49,7 +49,7 @@ async def test_an_unmodified_ccxt_client_trades(simulator):
     """Markets, orders, amendments, cancellations, history, positions, balance, trades and errors."""
     seen = await client(simulator, "rest")
     assert seen["markets"] == sorted(
-        ["BTC/USDT", "BTC/USDT:USDT", "DOGE/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
+        ["BTC/USDT", "BTC/USDT:USDT", "DOGE/USDT:USDT", "ETH/USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
     )
     assert seen["contract_size"] == 0.01
     assert seen["market"] == "closed"
@@ -62,6 +62,16 @@ async def test_an_unmodified_ccxt_client_trades(simulator):
     assert seen["trades"] == [[True, 2, 60000, "taker", pytest.approx(0.6)]]
     assert seen["errors"] == ["OrderNotFound", "OrderNotFound", "InsufficientFunds", "BadRequest"]
     assert seen["hedged"] == [["long", 1]]
+
+
+async def test_an_unmodified_ccxt_client_trades_spot(simulator):
+    """Bought at the market by base quantity, placed, found by its own id, cancelled; the fee is in coins."""
+    seen = await client(simulator, "spot")
+    assert seen["bought"] == 0.01
+    assert seen["open"] == [[True, 0.02]]
+    assert seen["found"] == [True, "open"]
+    assert seen["canceled"] == "canceled"
+    assert 0.0099 < seen["held"] < 0.01
 
 
 async def test_an_unmodified_ccxt_pro_client_watches_orders(simulator):

@@ -49,5 +49,5 @@ def test_bingx_speaks_gzip() -> None:
 @by_venue
 def test_the_default_instruments_are_those_that_our_client_reads(dialect: Dialect) -> None:
     """The list that a command has without asking is the list that the simulated venue answers with."""
-    listed = [each for each in load_instruments([]) if each.venue == dialect.venue]
-    assert listed == list(record(dialect, 1).instruments)
+    known = [each for each in load_instruments([]) if each.venue == dialect.venue]
+    assert known == list(record(dialect, 1).instruments)

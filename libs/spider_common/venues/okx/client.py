@@ -60,7 +60,7 @@ class OkxClient:
 
     Args:
         codec: signs for ``https://www.okx.com``, or for a simulator's address.
-        socket_url: the private socket, ``wss://ws.okx.com:8443/ws/v5/private``.
+        socket_url: the private socket, ``wss://ws.okx.com:8443/ws/v5/private``; the others are beside it.
     """
 
     venue: Final = Venue.OKX
