@@ -16,9 +16,10 @@ from tests.venues.cards import accepted, card
 @card("account.instruments")
 async def instruments(bench: Bench) -> None:
     listed = {each.symbol: each for each in await bench.client.instruments()}
-    swaps = {item.symbol: item for item in bench.venue.instruments if item.kind == "swap"}
-    assert listed.keys() == swaps.keys()
-    for symbol, item in swaps.items():
+    kinds = {each.kind for each in listed.values()}
+    items = {item.symbol: item for item in bench.venue.instruments if item.kind in kinds}
+    assert listed.keys() == items.keys()
+    for symbol, item in items.items():
         known = listed[symbol]
         assert (known.lot, known.minimum, known.tick) == (item.lot, item.minimum, item.tick)
         assert (known.base, known.quote, known.settle) == (item.base, "USDT", "USDT")
