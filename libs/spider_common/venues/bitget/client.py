@@ -3,7 +3,7 @@
 Sources: https://www.bitget.com/api-doc/contract/ and ``/api-doc/common/signature``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import httpx
@@ -12,7 +12,7 @@ from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import Limit
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentList
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Account
 from spider_common.domain.reasons import Reason
@@ -20,10 +20,12 @@ from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode,
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
 from spider_common.venues import rows
-from spider_common.venues.bitget import codes, parse, requests
+from spider_common.venues.bitget import codes, parse, requests, spot, spot_requests
+from spider_common.venues.bitget.asking import Asking
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.bitget.questions import Questions
 from spider_common.venues.bitget.session import PRODUCT, BitgetSession
+from spider_common.venues.bitget.spot_questions import SpotQuestions
 from spider_common.venues.outcomes import (
     Accepted,
     Lookup,
@@ -36,6 +38,7 @@ from spider_common.venues.outcomes import (
     Unsent,
 )
 from spider_common.venues.rest import Reply, Rest
+from spider_common.venues.rows import Row
 from spider_common.venues.venue import Capabilities, Told
 
 ORDERS: Final = Limit(10, 1.0)
@@ -56,6 +59,7 @@ class BitgetClient:
         request_age: the age (ns) past which the venue refuses a request. It has no other expiry, so a request
             is signed with its time set back, until it grows too old just when it should expire. None: the
             venue is not relied on for this; requests carry the true time and may be taken for 30 s.
+        spot_slippage_bps: by how much a spot market buy may exceed its reference price, in 1/10,000.
     """
 
     venue: Final = Venue.BITGET
@@ -71,16 +75,18 @@ class BitgetClient:
         closing: ClosingSide = ClosingSide.POSITION,
         orders: Limit = ORDERS,
         request_age: int | None = REQUEST_AGE,
+        spot_slippage_bps: int = spot_requests.SLIPPAGE_BPS,
     ) -> None:
         self._codec, self._budgets, self._clock = codec, budgets, clock
         self._rest = Rest(http=http, codec=codec, clock=clock)
         self._socket_url, self._closing, self._orders = socket_url, closing, orders
-        self._request_age = request_age
-        self._questions = Questions(rest=self._rest, budgets=budgets, clock=clock, closing=closing)
+        self._request_age, self._spot_slippage_bps = request_age, spot_slippage_bps
+        self._asking = Asking(rest=self._rest, budgets=budgets, clock=clock)
+        self._swaps, self._spot = Questions(self._asking, closing=closing), SpotQuestions(self._asking)
 
     @property
     def known_instruments(self) -> InstrumentList:
-        return self._questions.known_instruments
+        return self._asking.known_instruments
 
     @property
     def capabilities(self) -> Capabilities:
@@ -98,15 +104,19 @@ class BitgetClient:
         )
 
     async def instruments(self) -> Sequence[Instrument]:
-        body = await self._questions.query(
-            None, "public/mix", "mix/market/contracts", {"productType": PRODUCT}
+        contracts = await self._listed("public/mix", "mix/market/contracts", {"productType": PRODUCT})
+        pairs = await self._listed("public/spot", "spot/public/symbols", {})
+        read = (
+            *(parse.instrument(row, place=f"contracts[{at}]") for at, row in enumerate(contracts)),
+            *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(pairs)),
         )
-        listed = rows.children(body, "data", "contracts")
-        read = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(listed))
         found = [instrument for instrument in read if instrument is not None]
-        self._codec.set_instruments(listed)
-        self._questions.known_instruments = InstrumentList(found)
+        self._codec.set_instruments(contracts, pairs)
+        self._asking.known_instruments = InstrumentList(found)
         return found
+
+    async def _listed(self, section: str, path: str, asked: Mapping[str, str]) -> list[Row]:
+        return rows.children(await self._asking.query(None, section, path, asked), "data", path)
 
     def session(self, credentials: Credentials, account: AccountId) -> BitgetSession:
         return BitgetSession(credentials, account, self.known_instruments, closing=self._closing)
@@ -130,7 +140,12 @@ class BitgetClient:
         if listed is None:
             return Refused(Reason.INSTRUMENT_CHANGED)
         try:
-            request = requests.place(order, self._codec, listed, self._closing)
+            if _is_spot(order.symbol):
+                if spot_requests.lacks_bound(order):
+                    return Refused(Reason.NO_REFERENCE_PRICE)
+                request = spot_requests.place(order, self._codec, listed, self._spot_slippage_bps)
+            else:
+                request = requests.place(order, self._codec, listed, self._closing)
         except ValueError:  # delisted, or another lot, since the order was planned
             return Refused(Reason.INSTRUMENT_CHANGED)
         outcome = await self._write(credentials, request, expires)
@@ -140,13 +155,13 @@ class BitgetClient:
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
         """Takes an order back; one that is not among the orders is looked for among the conditional ones."""
-        account = order.account.account
+        account, ask = order.account.account, spot_requests if _is_spot(order.symbol) else requests
         await self._budgets.acquire((("bitget/cancel", account), ORDERS))
-        outcome = await self._write(credentials, requests.cancel(order), expires, of_order=True)
+        outcome = await self._write(credentials, ask.cancel(order), expires, of_order=True)
         if not isinstance(outcome, Rejected) or outcome.code not in codes.NOT_FOUND:
             return outcome
         await self._budgets.acquire((("bitget/cancel-plan", account), ORDERS))
-        of_plan = await self._write(credentials, requests.cancel_plan(order), expires, of_order=True)
+        of_plan = await self._write(credentials, ask.cancel_plan(order), expires, of_order=True)
         return outcome if isinstance(of_plan, Rejected) else of_plan
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
@@ -154,7 +169,8 @@ class BitgetClient:
         if change.price is None:
             return Refused(Reason.NOT_AMENDABLE)
         await self._budgets.acquire((("bitget/modify", change.ref.account.account), ORDERS))
-        request = requests.modify(change, change.price)
+        ask = spot_requests if _is_spot(change.ref.symbol) else requests
+        request = ask.modify(change, change.price)
         outcome = await self._write(credentials, request, expires, of_order=True)
         # the id in the answer is that of the old order, where there is one
         return Accepted(None) if isinstance(outcome, Accepted) else outcome
@@ -203,23 +219,37 @@ class BitgetClient:
     # Questions
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
-        return await self._questions.find(credentials, order)
+        questions = self._spot if _is_spot(order.symbol) else self._swaps
+        return await questions.find(credentials, order)
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        return await self._questions.sweep(credentials, account, since=since)
+        told = (
+            await self._swaps.sweep(credentials, account, since=since),
+            await self._spot.sweep(credentials, account, since=since),
+        )
+        facts = (fact for each in told for fact in each.facts)
+        executions = (execution for each in told for execution in each.executions)
+        return Told(
+            facts=tuple(sorted(facts, key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
+            executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
+            equities=tuple(equity for each in told for equity in each.equities),
+            positions=tuple(position for each in told for position in each.positions),
+        )
 
     async def server_time(self) -> int:
         """Also sets the offset by which requests are signed from then on."""
-        body = await self._questions.query(None, "public/common", "public/time", {})
+        body = await self._asking.query(None, "public/common", "public/time", {})
         told = rows.milliseconds(rows.child(body, "data", "time"), "serverTime", "time.data")
         self._rest.learn_time(told)
         return told
 
     async def permissions(self, credentials: Credentials) -> KeyPermissions:
-        body = await self._questions.query(
-            credentials, "private/spot", "spot/account/info", {}, AccountId("")
-        )
+        body = await self._asking.query(credentials, "private/spot", "spot/account/info", {}, AccountId(""))
         return parse.permissions(rows.child(body, "data", "info"), place="info.data")
+
+
+def _is_spot(symbol: str) -> bool:
+    return symbol.endswith(SPOT_MARK)
 
 
 def _outcome(reply: Reply, now: int, *, of_order: bool) -> Outcome:
@@ -235,6 +265,10 @@ def _outcome(reply: Reply, now: int, *, of_order: bool) -> Outcome:
             if not done:
                 return Rejected("22001", codes.GONE["22001"])
             made = done[0]
+        if isinstance(made, dict) and made.get("success", "success") != "success":  # of a spot replacement
+            return Unknown(
+                f"the old order may be cancelled: {rows.text(made, 'msg', 'answer.data', default='')}"
+            )
         told = rows.text(made, "orderId", "answer.data", default="") if isinstance(made, dict) else ""
         return Accepted(VenueOrderId(told) if told else None)  # one-way reduce-only orders may have none
     except UnreadableFrame as error:
