@@ -2,7 +2,7 @@
 
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -151,24 +151,31 @@ class Ingest:
             clock=ports.clock,
             log=ports.log,
         )
-        session = AccountSession(
-            account,
-            client=client,
-            credentials=credentials,
-            network=ports.network,
-            tls=ports.tls,
-            publisher=publisher,
-            sweeper=sweeper,
-            clock=ports.clock,
-            rng=ports.rng,
-            log=ports.log,
-        )
-        await nursery.start(self._serve_account, account, session, sweeper, scope)
+        sessions = [
+            AccountSession(
+                account,
+                client=client,
+                socket=socket,
+                credentials=credentials,
+                network=ports.network,
+                tls=ports.tls,
+                publisher=publisher,
+                sweeper=sweeper,
+                clock=ports.clock,
+                rng=ports.rng,
+                log=ports.log,
+            )
+            for socket in client.sockets
+        ]
+        await nursery.start(self._serve_account, account, sessions, sweeper, scope)
+
+    async def _connect(self, nursery: trio.Nursery, session: AccountSession, name: str) -> None:
+        await nursery.start(session.serve, name=f"ingest.session{name}")
 
     async def _serve_account(
         self,
         account: Account,
-        session: AccountSession,
+        sessions: Sequence[AccountSession],
         sweeper: Sweeper,
         scope: trio.CancelScope,
         *,
@@ -178,7 +185,9 @@ class Ingest:
         with scope:
             async with trio.open_nursery() as nursery:
                 name = f"[{account.venue}/{account.account}]"
-                await nursery.start(session.serve, name=f"ingest.session{name}")
+                async with trio.open_nursery() as connecting:
+                    for session in sessions:
+                        connecting.start_soon(self._connect, nursery, session, name)
                 nursery.start_soon(sweeper.serve_timer, self._ports.sweep_every_s, name=f"ingest.timer{name}")
                 ready = True
                 task_status.started()

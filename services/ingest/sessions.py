@@ -41,13 +41,14 @@ HOLD_S: Final = 10.0
 
 
 class AccountSession:
-    """Keeps one account's facts coming."""
+    """Keeps one account's facts coming: those of one of its private sockets, the `socket` of that name."""
 
     def __init__(
         self,
         account: Account,
         *,
         client: VenueClient,
+        socket: str,
         credentials: Credentials,
         network: Network,
         tls: ssl.SSLContext | None,
@@ -58,9 +59,10 @@ class AccountSession:
         log: FilteringBoundLogger,
     ) -> None:
         self._account, self._client, self._credentials = account, client, credentials
+        self._socket = socket
         self._network, self._tls, self._clock, self._rng = network, tls, clock, rng
         self._publisher, self._sweeper = publisher, sweeper
-        self._log = log.bind(venue=account.venue, account=account.account)
+        self._log = log.bind(venue=account.venue, account=account.account, socket=socket)
         self._failures = 0
         self._unreadable = 0
 
@@ -118,11 +120,11 @@ class AccountSession:
         self, swept: Sweep, predecessor: trio.CancelScope | None, on_rotate: Callable[[], None]
     ) -> Failed:
         """One socket's conversation, from opening to its end."""
-        protocol = self._client.session(self._credentials, self._account.account)
+        protocol = self._client.session(self._credentials, self._account.account, self._socket)
         catch_up = _CatchUp(self._publisher)
         why = ""
         try:
-            url = await self._client.socket_url(self._credentials)
+            url = await self._client.socket_url(self._credentials, self._socket)
         except VenueError as error:
             return Failed(str(error), fatal=False)
         try:

@@ -35,11 +35,19 @@ class Sweeper:
     ) -> None:
         self._account, self._client, self._credentials = account, client, credentials
         self._publisher, self._trading, self._clock, self._log = publisher, trading, clock, log
-        self._turn = trio.Lock()  # a reconnect and the timer may want one at the same time
+        self._turn = trio.Lock()  # sockets that connect and the timer may want one at the same time
+        self._begun = 0
 
     async def sweep(self) -> None:
-        """Asks until the venue, the queue and the table have all answered."""
+        """Asks until the venue, the queue and the table have all answered.
+
+        Who waited while another sweep began is served by that one: it asked later than he.
+        """
+        asked = self._begun
         async with self._turn:
+            if self._begun > asked:
+                return None
+            self._begun += 1
             while True:
                 try:
                     return await self._sweep()

@@ -93,7 +93,7 @@ async def serve_simulator(
         }
     )
     routes = {
-        socket.PATH: socket.OkxSocket(okx, rng).converse,
+        **{path: socket.OkxSocket(okx, rng, path).converse for path in socket.CHANNELS},
         bitget_socket.PATH: bitget_socket.BitgetSocket(bitget, config.bitget_closing).converse,
         BINGX_PATH: BingxSocket(bingx, keys).converse,
     }

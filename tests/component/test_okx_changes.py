@@ -221,7 +221,7 @@ async def test_leverage_is_set_for_each_side_where_each_has_its_own(
         bench.answers["account/set-leverage"] = rows({"lever": "5"})
         outcome = await bench.client.set_leverage(KEY, account, "BTC-USDT-SWAP", 5, mode)
         assert outcome == Accepted(None)
-        bodies = [json.loads(call.body) for call in bench.peer.calls[1:]]
+        bodies = [json.loads(call.body) for call in bench.peer.calls[2:]]
         assert [body.get("posSide") for body in bodies] == sides
         assert {(body["lever"], body["mgnMode"]) for body in bodies} == {("5", mode.value)}
 

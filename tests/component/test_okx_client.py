@@ -288,6 +288,8 @@ def sweepable(bench: Bench) -> None:
     bench.answers["trade/orders-pending"] = listing()
     bench.answers["trade/orders-history"] = listing()
     bench.answers["trade/fills"] = listing(key="billId")
+    for path in ("trade/orders-algo-pending", "trade/orders-algo-history"):
+        bench.answers[path] = listing(key="algoId")
     bench.answers["account/balance"] = rows({"totalEq": "91884.85", "uTime": "1700000000123"})
     bench.answers["account/positions"] = rows(
         {"instId": "BTC-USDT-SWAP", "posSide": "net", "pos": "-2", "avgPx": "60000", "uTime": "1700000000123"}
@@ -321,7 +323,8 @@ async def test_a_sweep_finds_an_old_order_by_its_new_fill(autojump_clock: MockCl
     async with open_bench() as bench:
         sweepable(bench)
         fill = order_row(ordId="42", tradeId="7", fillSz="1", fillPx="60000", fee="-1", feeCcy="USDT")
-        bench.answers["trade/fills"] = listing(fill | {"billId": "9", "ts": "1700000000100"}, key="billId")
+        fills = listing(fill | {"billId": "9", "ts": "1700000000100"}, key="billId")
+        bench.answers["trade/fills"] = lambda call: fills(call) if "SWAP" in call.target else rows()
         bench.answers["trade/order"] = rows(order_row(ordId="42", state="filled", accFillSz="3"))
         told = await bench.client.sweep(KEY, an_order().account.account, since=ORIGIN)
         assert [(fact.venue_order_id, fact.status) for fact in told.facts] == [("42", "filled")]
@@ -331,7 +334,15 @@ async def test_a_sweep_finds_an_old_order_by_its_new_fill(autojump_clock: MockCl
 @pytest.mark.parametrize("trouble", [Close(), ok(b"{}"), rows(code="50013"), ok(b"x", status="500 Oops")])
 @pytest.mark.parametrize(
     "at",
-    ["trade/orders-pending", "trade/orders-history", "trade/fills", "account/balance", "account/positions"],
+    [
+        "trade/orders-pending",
+        "trade/orders-history",
+        "trade/fills",
+        "trade/orders-algo-pending",
+        "trade/orders-algo-history",
+        "account/balance",
+        "account/positions",
+    ],
 )
 async def test_a_failed_question_fails_the_sweep(
     at: str, trouble: bytes | Close, autojump_clock: MockClock

@@ -202,13 +202,13 @@ async def test_ingest_follows_the_configuration(autojump_clock: MockClock) -> No
         def sockets() -> list[int]:
             return [len(town.venue.sessions(each)) for each in (LEADER, ANA.account, BRUNO.account)]
 
-        assert sockets() == [1, 1, 0]
+        assert sockets() == [2, 2, 0]
         await town.world.config.put_product(both.product)
         await trio.sleep(15)
-        assert sockets() == [1, 1, 1]
+        assert sockets() == [2, 2, 2]
         await town.world.config.put_product(only_ana)
         await trio.sleep(15)
-        assert sockets() == [1, 1, 0]
+        assert sockets() == [2, 2, 0]
 
 
 async def test_an_account_may_go_before_it_is_ready(
@@ -226,7 +226,7 @@ async def test_an_account_may_go_before_it_is_ready(
         monkeypatch.setattr(Sweeper, "sweep", never)
         await town.world.config.put_product(both.product)
         await trio.sleep(15)
-        assert len(town.venue.sessions(BRUNO.account)) == 1
+        assert len(town.venue.sessions(BRUNO.account)) == 2
         await town.world.config.put_product(only_ana)
         await trio.sleep(15)
         assert len(town.venue.sessions(BRUNO.account)) == 0

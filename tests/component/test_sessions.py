@@ -27,6 +27,7 @@ from spider_common.messages import LeaderOrder, decode
 from spider_common.secret import Credentials, Secret
 from spider_common.telemetry.logs import logger
 from spider_common.venues.okx.client import OkxClient
+from spider_common.venues.venue import PRIVATE
 from tests.oms_rig import ORIGIN
 
 BUY = NewOrder(symbol="BTC-USDT-SWAP", side="buy", kind="market", size=Decimal(1))
@@ -65,6 +66,7 @@ class Desk:
             product.leader,
             client=client,
             credentials=credentials,
+            socket=PRIVATE,
             network=world._network,
             tls=None,
             publisher=publisher,
@@ -235,7 +237,7 @@ async def test_a_wrong_key_is_tried_rarely(autojump_clock: MockClock) -> None:
 async def test_a_frame_that_cannot_be_read_is_kept_and_swept(autojump_clock: MockClock) -> None:
     """Whole in the log, with what is wrong; REST is asked for what it told; the socket stays."""
     async with open_desk() as desk:
-        desk.client.known_instruments = InstrumentList(())
+        desk.client._questions.known = InstrumentList(())
         async with running(desk):
             apply(desk.venue, Place(account=LEADER, order=BUY))
             await trio.sleep(5)

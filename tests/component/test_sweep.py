@@ -1,6 +1,7 @@
 """Laws of the sweep: REST is the truth, a failed question is no answer, and the mark moves last."""
 
 from decimal import Decimal
+from typing import Any
 
 import trio
 from trio.testing import MockClock
@@ -144,11 +145,19 @@ async def test_a_table_that_is_away_is_waited_for(autojump_clock: MockClock) -> 
 
 
 async def test_sweeps_of_one_account_take_turns(autojump_clock: MockClock) -> None:
-    """A reconnect and the timer may want one at the same time: the second begins after the first."""
+    """Sockets and the timer may want one at the same time: one that begins after they asked serves all."""
     desk = Desk()
+    ask, sweep = desk.rig.venue.sweep, desk.sweeper.sweep
+
+    async def told_slowly(*args: Any, **fields: Any) -> Told:
+        await trio.sleep(1)
+        return await ask(*args, **fields)
+
+    desk.rig.venue.sweep = told_slowly  # type: ignore[method-assign]  # put in between
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(desk.sweeper.sweep)
-        nursery.start_soon(desk.sweeper.sweep)
+        for asked_after_s in (0, 0, 0.5, 0):
+            await trio.sleep(asked_after_s)
+            nursery.start_soon(sweep)
     assert sum("sweep.done" in line for line in desk.rig.lines) == 2
     assert not any("sweep.failed" in line for line in desk.rig.lines)
 

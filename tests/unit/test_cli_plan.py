@@ -77,11 +77,13 @@ def test_a_fact_is_planned_in_every_shard(tmp_path: Path) -> None:
 
 
 def test_a_decoded_order_can_be_planned() -> None:
-    """The first line of `spider decode` is an event for `spider plan`."""
+    """The first line of `spider decode` is an event for `spider plan`. The frame's sale has no copy: it is
+    of spot, and none was bought."""
     order = spider("decode", "okx", stdin=FRAME).stdout.splitlines()[0]
 
-    made = intents(planned("--json", event="-", stdin=order))
-    assert (made["ana"].side, made["ana"].quantity) == ("sell", Decimal("0.0005"))
+    assert intents(planned("--json", event="-", stdin=order)) == {}
+    made = intents(planned("--json", event="-", stdin=order.replace('"sell"', '"buy"')))
+    assert (made["ana"].side, made["ana"].quantity) == ("buy", Decimal("0.0005"))
 
 
 def test_a_book_says_what_is_held(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from spider_common.venues.okx.session import (
 )
 from spider_common.venues.outcomes import UnreadableFrame
 from spider_common.venues.rows import MAX_FRAME
-from spider_common.venues.venue import Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
+from spider_common.venues.venue import PRIVATE, Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
 from tests.okx_samples import INSTRUMENTS, ORDER_PUSH, order_row, sample
 from tests.strategies import TS
 
@@ -31,7 +31,8 @@ S = 1_000_000_000
 CREDENTIALS = Credentials(Secret("key-1"), Secret("secret-2"), Secret("phrase-3"))
 LOGGED_IN = '{"event":"login","code":"0","msg":"","connId":"a4d3ae55"}'
 ACKS = [
-    json.dumps({"id": "1512", "event": "subscribe", "arg": arg, "connId": "a4d3ae55"}) for arg in CHANNELS
+    json.dumps({"id": "1512", "event": "subscribe", "arg": arg, "connId": "a4d3ae55"})
+    for arg in CHANNELS[PRIVATE]
 ]
 
 
@@ -82,7 +83,7 @@ def test_login_is_followed_by_every_subscription() -> None:
     made = session()
     made.opened(TS)
     (frame,) = sent(made.received(LOGGED_IN, TS))
-    assert (frame["op"], tuple(frame["args"])) == ("subscribe", CHANNELS)
+    assert (frame["op"], tuple(frame["args"])) == ("subscribe", CHANNELS[PRIVATE])
 
 
 def test_ready_only_after_every_acknowledgement() -> None:

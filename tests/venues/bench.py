@@ -44,16 +44,18 @@ IDS = tuple(ClientOrderId(f"{number:032x}") for number in range(1, 400))
 
 
 class Dialect(NamedTuple):
-    """What the cards need to know of a venue: its private socket's path, and the swap that is traded."""
+    """What the cards need to know of a venue: its private socket's path, the swap that is traded, and for
+    the cards of spot the pair in its place; none where spot is not there."""
 
     venue: Venue
     socket_path: str
     symbol: str
+    spot: str = ""
 
 
 DIALECTS = (
-    Dialect(Venue.OKX, "/ws/v5/private", "BTC-USDT-SWAP"),
-    Dialect(Venue.BITGET, "/v2/ws/private", "BTCUSDT"),
+    Dialect(Venue.OKX, "/ws/v5/private", "BTC-USDT-SWAP", spot="BTC-USDT"),
+    Dialect(Venue.BITGET, "/v2/ws/private", "BTCUSDT", spot="BTCUSDT@spot"),
     Dialect(Venue.BINGX, "/swap-market", "BTC-USDT"),
 )
 
@@ -116,18 +118,22 @@ class Feed:
         self.lines: list[str] = []
         self._changed = trio.Event()
         log = logger("cards", bench.clock, write=self.lines.append)
-        self.session = AccountSession(
-            account,
-            client=bench.client,
-            credentials=key(account.account),
-            network=bench.network,
-            tls=None,
-            publisher=self,  # type: ignore[arg-type]  # the one method that sessions use
-            sweeper=self,  # type: ignore[arg-type]  # likewise
-            clock=bench.clock,
-            rng=random.Random(5),
-            log=log,
-        )
+        self.sessions = [
+            AccountSession(
+                account,
+                client=bench.client,
+                socket=socket,
+                credentials=key(account.account),
+                network=bench.network,
+                tls=None,
+                publisher=self,  # type: ignore[arg-type]  # the one method that sessions use
+                sweeper=self,  # type: ignore[arg-type]  # likewise
+                clock=bench.clock,
+                rng=random.Random(5),
+                log=log,
+            )
+            for socket in bench.client.sockets
+        ]
 
     async def publish(self, told: Told) -> int:
         await trio.lowlevel.checkpoint()
@@ -229,7 +235,7 @@ class Bench:
             OpenAccount(
                 name=name,
                 credentials=credentials,
-                balances={"USDT": CASH},
+                balances={"USDT": CASH} | ({"BTC": Decimal(1)} if self.symbol == self.dialect.spot else {}),
                 position_mode="long_short" if hedge_mode else "net",
                 **fields,
             ),
@@ -281,8 +287,9 @@ class Bench:
         owner = self.venue.exchange.accounts[(account or self.net).account]
         return list(self.venue.exchange.orders(owner))[::-1]
 
-    def sockets(self) -> int:
-        return len(self.venue.sessions(self.net.account))
+    def sockets(self) -> float:
+        """How many of each socket of the account are open."""
+        return len(self.venue.sessions(self.net.account)) / len(self.client.sockets)
 
     # What we do
 
@@ -297,6 +304,7 @@ class Bench:
             reduce_only=False,
             order_type=OrderType.MARKET,
             size=self.size,
+            reference_price=Decimal(60_000),
         )
         return replace(market, **fields)
 
@@ -345,9 +353,10 @@ class Bench:
         """A running session of an account; `ready` waits until it is swept and its socket subscribed."""
         made = Feed(self, account or self.net)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(made.session.serve)
+            for session in made.sessions:
+                nursery.start_soon(session.serve)
             if ready:
-                await made.until(lambda: made.swept)
+                await made.until(lambda: made.swept >= len(made.sessions))
             yield made
             nursery.cancel_scope.cancel()
 

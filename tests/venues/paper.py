@@ -7,7 +7,7 @@ from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import KeyPermissions
 from spider_common.venues import outcomes
-from spider_common.venues.venue import Capabilities, Failed, Ready, Send, Told, Unreadable
+from spider_common.venues.venue import PRIVATE, Capabilities, Failed, Ready, Send, Told, Unreadable
 from tests.strategies import swap
 
 SEAT = Venue.OKX  # for a test; a venue that stays has its own name in `Venue`
@@ -45,6 +45,7 @@ class PaperSession:
 
 class PaperClient:
     venue, known_instruments = SEAT, InstrumentList([SWAP])
+    sockets = (PRIVATE,)
     capabilities = Capabilities(amends="amend", expiry="by", batch_orders=1, hedge_mode=False, limits={})
 
     def __init__(self, ask, url, clock):
@@ -88,10 +89,10 @@ class PaperClient:
     async def permissions(self, credentials):
         return KeyPermissions(read=True, trade=True, withdraw=False)
 
-    def session(self, credentials, account):
+    def session(self, credentials, account, socket):
         return PaperSession(credentials.key.reveal())
 
-    async def socket_url(self, credentials):
+    async def socket_url(self, credentials, socket):
         return self._url
 
     async def keep_alive(self, credentials, url):

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from services.simulator.actions import Cancel
+from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.orders import OrderStatus
 from spider_common.venues.outcomes import (
     VenueError,
@@ -24,7 +25,7 @@ async def a_day(bench: Bench) -> None:
     bench.price("59000", depth=bench.size)
     await trio.sleep(1)
     bench.do(Cancel(account="alice", symbol=bench.symbol, client_order_id=IDS[1]))
-    bench.by_hand(side="sell", reduce_only=True)
+    bench.by_hand(side="sell", reduce_only=bench.instrument.kind is InstrumentKind.SWAP)
 
 
 @card("sweep.open_orders")

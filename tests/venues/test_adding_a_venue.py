@@ -28,7 +28,7 @@ from spider_common.venues.bingx.client import BingxClient
 from spider_common.venues.bitget.client import BitgetClient
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.outcomes import VenueError
-from spider_common.venues.venue import SessionProtocol, Told, VenueClient
+from spider_common.venues.venue import PRIVATE, SessionProtocol, Told, VenueClient
 from tests.oms_rig import KEY, Rig
 from tests.venues import paper
 from tests.venues.paper import SEAT, SWAP, PaperClient, PaperSession
@@ -158,6 +158,7 @@ async def test_the_session_runner_takes_it(autojump_clock: MockClock) -> None:
             account,
             client=client,
             credentials=KEY,
+            socket=PRIVATE,
             network=network,
             tls=None,
             publisher=publisher,

@@ -10,14 +10,22 @@ from tests.venues import (
     limit_cards,
     order_cards,
     session_cards,
+    spot_cards,
     sweep_cards,
 )
 from tests.venues.bench import DIALECTS, Dialect, open_bench
 from tests.venues.cards import AHEAD, CHECKS
 
+CASES = [
+    pytest.param(traded, card, id=f"{dialect.venue}-{card.name}")
+    for dialect in DIALECTS
+    for card in CARDS
+    for traded in [dialect._replace(symbol=dialect.spot) if card.group == "spot" else dialect]
+    if traded.symbol
+]
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.venue)
+
+@pytest.mark.parametrize(("dialect", "card"), CASES)
 async def test_card(autojump_clock: MockClock, dialect: Dialect, card: Card) -> None:
     """What the card says holds at the venue."""
     for ahead in AHEAD.get(card.name, (0,)):
@@ -25,7 +33,7 @@ async def test_card(autojump_clock: MockClock, dialect: Dialect, card: Card) -> 
             await CHECKS[card.name](bench)
 
 
-CHECKED = (session_cards, order_cards, doubt_cards, sweep_cards, limit_cards, account_cards)
+CHECKED = (session_cards, order_cards, doubt_cards, sweep_cards, limit_cards, account_cards, spot_cards)
 """Importing them registers their checks."""
 
 

@@ -1,7 +1,7 @@
 """The shape of every venue: what the services may ask of one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -20,6 +20,9 @@ from spider_common.domain.requests import (
 )
 from spider_common.secret import Credentials
 from spider_common.venues.outcomes import Lookup, Outcome, UnreadableFrame
+
+PRIVATE: Final = "private"
+"""The name of a venue's only or most telling private socket."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,11 +164,16 @@ class VenueClient(Protocol):
 
     async def permissions(self, credentials: Credentials) -> KeyPermissions: ...
 
-    def session(self, credentials: Credentials, account: AccountId) -> SessionProtocol:
-        """A new conversation for a private socket of the account."""
+    @property
+    def sockets(self) -> tuple[str, ...]:
+        """The names of the private sockets that an account needs, all of them, `PRIVATE` first."""
         ...
 
-    async def socket_url(self, credentials: Credentials) -> str:
+    def session(self, credentials: Credentials, account: AccountId, socket: str = PRIVATE) -> SessionProtocol:
+        """A new conversation for a private socket of the account. `socket`: one of `sockets`."""
+        ...
+
+    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:
         """Where that socket is. BingX makes a listen key for each."""
         ...
 

@@ -1,4 +1,4 @@
-"""OKX's private WebSocket, /ws/v5/private: login, subscriptions, pushes, heartbeat."""
+"""OKX's private WebSockets: login, subscriptions, pushes, heartbeat. Conditional orders have their own."""
 
 import random
 from typing import Final, Literal
@@ -12,19 +12,22 @@ from services.simulator.ledger import Entry, Executed, Rejected
 from services.simulator.limits import RateLimits
 from services.simulator.okx import auth, balances, shapes
 from services.simulator.okx.shapes import Fields
-from services.simulator.venue import Venue
+from services.simulator.venue import Session, Venue
 from spider_common.clock import NS_PER_S
 
-PATH: Final = "/ws/v5/private"
+CHANNELS: Final = {  # by path
+    "/ws/v5/private": ("orders", "positions", "account", "balance_and_position"),
+    "/ws/v5/business": ("orders-algo",),
+}
 
 _IDLE: Final = 30.0  # seconds without traffic before the venue closes (4004)
 _REQUESTS: Final = 480  # logins, subscriptions and unsubscriptions of one connection in an hour
 _HOUR: Final = 3600 * NS_PER_S
 _SESSIONS: Final = 30  # connections of one account that may subscribe to one channel
 
-_CHANNELS: Final = ("orders", "positions", "account", "balance_and_position")
 _TYPES: Final[dict[str, tuple[str, ...]]] = {  # the instTypes of channels that need one
     "orders": ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "ANY"),
+    "orders-algo": ("SPOT", "MARGIN", "SWAP", "FUTURES", "ANY"),
     "positions": ("MARGIN", "SWAP", "FUTURES", "OPTION", "ANY"),
 }
 
@@ -55,24 +58,26 @@ class _Frame(msgspec.Struct):
 
 
 class OkxSocket:
-    """Serves the private path of one venue."""
+    """Serves one of the private paths of one venue."""
 
-    def __init__(self, venue: Venue, rng: random.Random) -> None:
+    def __init__(self, venue: Venue, rng: random.Random, path: str) -> None:
         self._venue = venue
         self._rng = rng
+        self._channels = CHANNELS[path]
 
     async def converse(self, websocket: trio_websocket.WebSocketConnection) -> int | None:
         """One connection. Returns the code to close with; None: it broke."""
-        session = _Session(self._venue, f"{self._rng.getrandbits(32):08x}")
+        session = _Session(self._venue, f"{self._rng.getrandbits(32):08x}", self._channels)
         return await converse(websocket, session, self._venue)
 
 
 class _Session(Conversation):
     """What is said on one connection."""
 
-    def __init__(self, venue: Venue, conn_id: str) -> None:
+    def __init__(self, venue: Venue, conn_id: str, channels: tuple[str, ...]) -> None:
         super().__init__(quiet_s=_IDLE, quiet_code=4004, full_code=4005)
         self.conn_id = conn_id
+        self._channels = channels
         self._venue = venue
         self._account: Account | None = None
         self._args: list[Arg] = []
@@ -94,7 +99,7 @@ class _Session(Conversation):
                 continue
             if channel == "orders":
                 self._push(arg, [shapes.pushed_order(entry, exchange, self._account)])
-            elif not isinstance(entry, Executed):
+            elif channel == "orders-algo" or not isinstance(entry, Executed):
                 continue
             elif channel == "positions":
                 held = self._account.position(order.symbol, order.leg)
@@ -104,6 +109,12 @@ class _Session(Conversation):
             else:
                 rows = [balances.balance_and_position(exchange, self._account, entry, now)]
                 self._push(arg, rows)
+
+    def conditional(self, row: Fields) -> None:
+        """Pushes what has become of a conditional order."""
+        for arg in self._args:
+            if arg["channel"] == "orders-algo" and _concerns(arg, str(row["instType"]), str(row["instId"])):
+                self._push(arg, [row])
 
     def announce_close(self) -> None:
         self._send(
@@ -167,7 +178,7 @@ class _Session(Conversation):
             self._error("60029", frame_id=frame_id)
             return
         types = _TYPES.get(channel)
-        if channel not in _CHANNELS or (types is not None and arg.get("instType") not in types):
+        if channel not in self._channels or (types is not None and arg.get("instType") not in types):
             named = ",".join(f"{name}:{value}" for name, value in arg.items())
             self._error("60018", named, frame_id=frame_id)
             return
@@ -237,6 +248,12 @@ class _Session(Conversation):
     def _say(self, text: str) -> None:
         self.heard()  # whatever is said either way keeps the connection
         self.put(text)
+
+
+def tell_conditional(session: Session, row: Fields) -> None:
+    """Pushes a conditional order to a socket of this dialect."""
+    if isinstance(session, _Session):
+        session.conditional(row)
 
 
 def _concerns(arg: Arg, kind: str, symbol: str) -> bool:

@@ -49,7 +49,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from spider_common.venues.venue import Capabilities, Told
+from spider_common.venues.venue import PRIVATE, Capabilities, Told
 
 REST: Final = "https://open-api.bingx.com"
 FALLBACK: Final = "https://open-api.bingx.pro"
@@ -75,6 +75,7 @@ class BingxClient:
     """
 
     venue: Final = Venue.BINGX
+    sockets: Final = (PRIVATE,)
 
     def __init__(
         self,
@@ -335,10 +336,15 @@ class BingxClient:
 
     # Sockets
 
-    def session(self, credentials: Credentials, account: AccountId) -> BingxSession:  # noqa: ARG002 the listen key has logged in
+    def session(
+        self,
+        credentials: Credentials,  # noqa: ARG002 the listen key has logged in
+        account: AccountId,
+        socket: str = PRIVATE,  # noqa: ARG002 there is one
+    ) -> BingxSession:
         return BingxSession(account, self.known_instruments)
 
-    async def socket_url(self, credentials: Credentials) -> str:
+    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:  # noqa: ARG002 there is one
         """Makes a listen key: its owner is the socket that this address is opened for."""
         body = await self._rest.ask(credentials, VenueRequest(STREAM, "POST", "userDataStream", {}))
         return f"{self._socket_url}?listenKey={text(body, 'listenKey', 'userDataStream')}"

@@ -39,7 +39,7 @@ from spider_common.venues.outcomes import (
 )
 from spider_common.venues.rest import Reply, Rest
 from spider_common.venues.rows import Row
-from spider_common.venues.venue import Capabilities, Told
+from spider_common.venues.venue import PRIVATE, Capabilities, Told
 
 ORDERS: Final = Limit(10, 1.0)
 """Per account and endpoint. An account that other people copy at Bitget itself has only 1 a second."""
@@ -63,6 +63,7 @@ class BitgetClient:
     """
 
     venue: Final = Venue.BITGET
+    sockets: Final = (PRIVATE,)
 
     def __init__(
         self,
@@ -118,10 +119,15 @@ class BitgetClient:
     async def _listed(self, section: str, path: str, asked: Mapping[str, str]) -> list[Row]:
         return rows.children(await self._asking.query(None, section, path, asked), "data", path)
 
-    def session(self, credentials: Credentials, account: AccountId) -> BitgetSession:
+    def session(
+        self,
+        credentials: Credentials,
+        account: AccountId,
+        socket: str = PRIVATE,  # noqa: ARG002 there is one
+    ) -> BitgetSession:
         return BitgetSession(credentials, account, self.known_instruments, closing=self._closing)
 
-    async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
+    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:  # noqa: ARG002 the same for all
         return self._socket_url
 
     async def keep_alive(self, credentials: Credentials, url: str) -> None:

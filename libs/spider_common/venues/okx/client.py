@@ -3,18 +3,17 @@
 Sources: https://www.okx.com/docs-v5/en/#order-book-trading-trade and ``-trading-account``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
 
 from spider_common.budgets.fair import Budgets
-from spider_common.budgets.limits import ADDRESS, Limit, Name
+from spider_common.budgets.limits import Limit, Name
 from spider_common.clock import NS_PER_MS, Clock
-from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.orders import OrderFact, PositionSide
+from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Account
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import (
@@ -23,18 +22,16 @@ from spider_common.domain.requests import (
     MarginMode,
     OrderRef,
     OrderRequest,
-    PositionFact,
 )
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
 from spider_common.venues import rows
-from spider_common.venues.okx import codes, parse, requests
-from spider_common.venues.okx.session import OkxSession
+from spider_common.venues.okx import codes, requests
+from spider_common.venues.okx.questions import Questions
+from spider_common.venues.okx.session import CHANNELS, OkxSession
 from spider_common.venues.outcomes import (
     Accepted,
-    Found,
     Lookup,
-    NotFound,
     Outcome,
     RateLimited,
     Refused,
@@ -45,25 +42,16 @@ from spider_common.venues.outcomes import (
     VenueError,
 )
 from spider_common.venues.rest import ANSWER_WITHIN_S, Reply, Rest
-from spider_common.venues.rows import Row
-from spider_common.venues.venue import Capabilities, Told
+from spider_common.venues.venue import PRIVATE, Capabilities, Told
 
 ORDERS: Final = Limit(60, 2.0)  # per account and instrument, for each of place, cancel and amend
 CONDITIONAL: Final = Limit(20, 2.0)  # per account, for each of place and cancel
 ACCOUNT: Final = Limit(1000, 2.0)  # per sub-account, new and amended orders
-KIND: Final = "SWAP"
-"""What is copied: linear swaps."""
-_QUERY: Final = Limit(20, 2.0)  # per account; the narrowest of the endpoints that a sweep pages through
-_LIMITS: Final = {
-    "account/balance": Limit(10, 2.0),
-    "account/positions": Limit(10, 2.0),
-    "account/config": Limit(5, 2.0),
+_SETTINGS: Final = {
     "account/set-position-mode": Limit(5, 2.0),
     "account/set-leverage": Limit(20, 2.0),
 }
 _SET_WITHIN: Final = round(ANSWER_WITHIN_S * 1e9)
-_PAGE: Final = 100
-_MOST_PAGES: Final = 50
 
 
 class OkxClient:
@@ -75,14 +63,19 @@ class OkxClient:
     """
 
     venue: Final = Venue.OKX
+    sockets: Final = tuple(CHANNELS)
 
     def __init__(
         self, *, http: httpx.AsyncClient, codec: Codec, budgets: Budgets, clock: Clock, socket_url: str
     ) -> None:
         self._codec, self._budgets, self._clock = codec, budgets, clock
         self._rest = Rest(http=http, codec=codec, clock=clock)
+        self._questions = Questions(rest=self._rest, budgets=budgets, clock=clock)
         self._socket_url = socket_url
-        self.known_instruments = InstrumentList(())
+
+    @property
+    def known_instruments(self) -> InstrumentList:
+        return self._questions.known
 
     @property
     def capabilities(self) -> Capabilities:
@@ -101,21 +94,16 @@ class OkxClient:
         )
 
     async def instruments(self) -> Sequence[Instrument]:
-        listed = await self._query(None, "public/instruments", {"instType": KIND})
-        read = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(listed))
-        found = [instrument for instrument in read if instrument is not None]
-        self._codec.set_instruments(listed)
-        self.known_instruments = InstrumentList(found)
-        return found
+        return await self._questions.instruments(self._codec)
 
-    async def socket_url(self, credentials: Credentials) -> str:  # noqa: ARG002 the same for every key
-        return self._socket_url
+    async def socket_url(self, credentials: Credentials, socket: str = PRIVATE) -> str:  # noqa: ARG002 the same for all
+        return self._socket_url.removesuffix(PRIVATE) + socket
 
     async def keep_alive(self, credentials: Credentials, url: str) -> None:
         """Nothing to do: a login lasts as long as its socket."""
 
-    def session(self, credentials: Credentials, account: AccountId) -> OkxSession:
-        return OkxSession(credentials, account, self.known_instruments)
+    def session(self, credentials: Credentials, account: AccountId, socket: str = PRIVATE) -> OkxSession:
+        return OkxSession(credentials, account, self.known_instruments, CHANNELS[socket])
 
     # Writes
 
@@ -151,7 +139,7 @@ class OkxClient:
         if not (isinstance(outcome, Rejected) and outcome.code in codes.GONE):
             return outcome
         try:
-            waiting = await self._conditional(credentials, order)
+            waiting = await self._questions.conditional(credentials, order)
         except VenueError as error:
             return Unknown(str(error))
         if waiting is None or waiting.status.is_final:
@@ -186,7 +174,7 @@ class OkxClient:
         return await self._set(credentials, account, requests.position_mode(hedge=hedge))
 
     async def _set(self, credentials: Credentials, account: Account, request: VenueRequest) -> Outcome:
-        await self._budgets.acquire(((request.path, account.account), _LIMITS[request.path]))
+        await self._budgets.acquire(((request.path, account.account), _SETTINGS[request.path]))
         return await self._write(credentials, request, self._clock.now() + _SET_WITHIN)
 
     async def _write(
@@ -212,166 +200,16 @@ class OkxClient:
     # Questions
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
-        account, name = order.account.account, order.client_order_id
-        asked = {"instId": order.symbol, "clOrdId": name}
-        try:
-            found = await self._one(credentials, "trade/order", asked, account)
-            if found is None:
-                # the first page of an instrument's latest holds far more than one doubt's time
-                latest = {"instType": KIND, "instId": order.symbol}
-                ended = await self._query(credentials, "trade/orders-history", latest, account)
-                found = next((row for row in ended if row.get("clOrdId") == name), None)
-            if found is not None:
-                return Found(self._order(found, "data[0]", account))
-            waiting = await self._conditional(credentials, order)
-        except VenueError as error:
-            return Unknown(str(error))
-        return NotFound() if waiting is None else Found(waiting)
+        return await self._questions.find(credentials, order)
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        asked = {"instType": KIND, "begin": str(since // NS_PER_MS)}
-        # Open orders first: one that ends before history is asked is then in both, and history wins.
-        pending = await self._pages(credentials, account, "trade/orders-pending", {"instType": KIND})
-        ended = await self._pages(credentials, account, "trade/orders-history", asked)
-        facts = {
-            fact.venue_order_id: fact
-            for listed in (pending, ended)
-            for at, row in enumerate(listed)
-            for fact in [self._order(row, f"data[{at}]", account)]
-        }
-        fills = await self._pages(credentials, account, "trade/fills", asked, key="billId")
-        executions = self._executions(fills, account)
-        # History goes by the time an order was made. One made before `begin` and ended since is in neither
-        # listing, but if it was filled its fills, which go by their own time, name it.
-        for execution in executions:
-            if execution.venue_order_id not in facts:
-                named = {"instId": execution.symbol, "ordId": execution.venue_order_id}
-                row = await self._one(credentials, "trade/order", named, account)
-                if row is None:
-                    raise VenueError(f"order {execution.venue_order_id}: has a fill, and is not found")
-                facts[execution.venue_order_id] = self._order(row, "data[0]", account)
-        balance = await self._query(credentials, "account/balance", {}, account)
-        held = await self._query(credentials, "account/positions", {"instType": KIND}, account)
-        return Told(
-            facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
-            executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
-            equities=tuple(
-                parse.equity(row, place=f"data[{at}]", account=account) for at, row in enumerate(balance)
-            ),
-            positions=self._positions(held, account),
-        )
+        return await self._questions.sweep(credentials, account, since=since)
 
     async def server_time(self) -> int:
-        """Also sets the offset by which requests are signed and expire from then on."""
-        (row,) = await self._query(None, "public/time", {}) or [{}]
-        told = rows.milliseconds(row, "ts", "data[0]")
-        self._rest.learn_time(told)
-        return told
+        return await self._questions.server_time()
 
     async def permissions(self, credentials: Credentials) -> KeyPermissions:
-        row, *_ = await self._query(credentials, "account/config", {}, AccountId("")) or [{}]
-        return parse.permissions(row, place="data[0]")
-
-    async def _conditional(self, credentials: Credentials, order: OrderRef) -> OrderFact | None:
-        """The conditional order of that name, whatever has become of it."""
-        account, asked = order.account.account, {"algoClOrdId": order.client_order_id}
-        row = await self._one(credentials, "trade/order-algo", asked, account)
-        if row is None:
-            return None
-        return parse.algo_order(
-            row,
-            place="data[0]",
-            account=account,
-            instruments=self.known_instruments,
-            seen=self._clock.now(),
-        )
-
-    async def _one(
-        self, credentials: Credentials, path: str, named: Mapping[str, str], account: AccountId
-    ) -> Row | None:
-        """The row of an order; None where the venue says that there is none."""
-        try:
-            found = await self._query(credentials, path, named, account)
-        except _CodeError as error:
-            if error.code not in codes.NOT_FOUND:
-                raise
-            return None
-        return found[0] if found else None
-
-    def _order(self, row: Row, place: str, account: AccountId) -> OrderFact:
-        return parse.order(
-            row,
-            place=place,
-            account=account,
-            instruments=self.known_instruments,
-            seen=self._clock.now(),
-        )
-
-    def _executions(self, fills: Sequence[Row], account: AccountId) -> list[Execution]:
-        known = self.known_instruments
-        read = (
-            parse.execution(row, place=f"data[{at}]", account=account, instruments=known, pushed=False)
-            for at, row in enumerate(fills)
-        )
-        return [execution for execution in read if execution is not None]
-
-    def _positions(self, held: Sequence[Row], account: AccountId) -> tuple[PositionFact, ...]:
-        known = self.known_instruments
-        read = (
-            parse.position(row, place=f"data[{at}]", account=account, instruments=known)
-            for at, row in enumerate(held)
-        )
-        return tuple(position for position in read if position is not None)
-
-    async def _pages(
-        self,
-        credentials: Credentials,
-        account: AccountId,
-        path: str,
-        asked: Mapping[str, str],
-        *,
-        key: str = "ordId",
-    ) -> list[Row]:
-        """All rows of a listing, which OKX gives newest first, 100 a page, continued after an id."""
-        found: list[Row] = []
-        after: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
-            page = await self._query(credentials, path, {**asked, **after}, account)
-            found.extend(page)
-            if len(page) < _PAGE:
-                return found
-            after = {"after": rows.identifier(page[-1], key, f"data[{len(page) - 1}]")}
-        raise VenueError(f"{path}: more than {_MOST_PAGES * _PAGE} rows; sweep more often")
-
-    async def _query(
-        self,
-        credentials: Credentials | None,
-        path: str,
-        asked: Mapping[str, str],
-        account: AccountId | None = None,
-    ) -> list[Row]:
-        """The rows of a GET.
-
-        Raises:
-            VenueError: no answer, an error code, or an answer that cannot be read.
-        """
-        if credentials is not None and credentials.passphrase is None:
-            raise VenueError(f"{path}: OKX keys have a passphrase; add it to the account's secret")
-        counted_for = (ADDRESS, path) if account is None else (path, account)
-        await self._budgets.acquire((counted_for, _LIMITS.get(path, _QUERY)))
-        reply = await self._rest.ask(credentials, requests.question(path, asked, public=credentials is None))
-        code = rows.code(reply.body, "code", path)
-        if code != "0":
-            raise _CodeError(path, code, rows.text(reply.body, "msg", path, default=""))
-        return rows.children(reply.body, "data", path)
-
-
-class _CodeError(VenueError):
-    """OKX answered with an error code."""
-
-    def __init__(self, path: str, code: str, words: str) -> None:
-        self.code = code
-        super().__init__(f"{path}: {code} {words}")
+        return await self._questions.permissions(credentials)
 
 
 def _turn(order: OrderRequest) -> tuple[Name, Limit]:

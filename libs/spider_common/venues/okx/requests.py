@@ -7,7 +7,7 @@ Sources: https://www.okx.com/docs-v5/en/#order-book-trading-trade-post-place-ord
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spider_common.domain.instruments import Instrument
+from spider_common.domain.instruments import Instrument, InstrumentKind
 from spider_common.domain.orders import OrderType, PositionSide
 from spider_common.domain.quantities import canonical
 from spider_common.domain.requests import (
@@ -43,14 +43,14 @@ def place(order: OrderRequest, codec: Codec, listed: Instrument) -> VenueRequest
     if not listed.takes(order.size, *prices):
         raise ValueError(f"{order.symbol}: size {order.size} or a price of {prices} is not among its steps")
     if order.trigger is not None:
-        return _conditional(order, order.trigger)
+        return _conditional(order, order.trigger, listed)
     return codec.order_request(
         order.symbol,
         side=order.side,
         size=order.size,
         client_order_id=order.client_order_id,
         price=order.price,
-        params={**_position(order), **_KIND.get(order.order_type, {})},
+        params={**_position(order, listed), **_KIND.get(order.order_type, {})},
     )
 
 
@@ -80,12 +80,12 @@ def position_mode(*, hedge: bool) -> VenueRequest:
     return _post("account/set-position-mode", {"posMode": "long_short_mode" if hedge else "net_mode"})
 
 
-def _conditional(order: OrderRequest, trigger: Trigger) -> VenueRequest:
+def _conditional(order: OrderRequest, trigger: Trigger, listed: Instrument) -> VenueRequest:
     """An order that waits for the last price."""
     price = _AT_MARKET if order.price is None else canonical(order.price)
     body = {
         "instId": order.symbol,
-        **_position(order),
+        **_position(order, listed),
         "side": order.side.value,
         "sz": canonical(order.size),
         "algoClOrdId": order.client_order_id,
@@ -101,8 +101,13 @@ def _conditional(order: OrderRequest, trigger: Trigger) -> VenueRequest:
     )
 
 
-def _position(order: OrderRequest) -> dict[str, Any]:
-    """Which position an order works on. In long/short mode its side says so instead of reduceOnly."""
+def _position(order: OrderRequest, listed: Instrument) -> dict[str, Any]:
+    """Which position an order works on. In long/short mode its side says so instead of reduceOnly.
+
+    Spot has none; a market buy of it would be sized in quote currency if nothing else were said.
+    """
+    if listed.kind is InstrumentKind.SPOT:
+        return {"tdMode": "cash", "tgtCcy": "base_ccy"}
     mode = {"tdMode": order.margin_mode.value}
     if order.position_side is not PositionSide.NET:
         return {**mode, "posSide": order.position_side.value}

@@ -4,7 +4,7 @@ Login, then subscriptions, then pushes; a text ``ping`` when it has been quiet. 
 https://www.okx.com/docs-v5/en/#overview-websocket-login and ``-subscribe``, ``-notification``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,7 @@ from spider_common.venues.login import login_frame
 from spider_common.venues.okx import codes, parse
 from spider_common.venues.outcomes import UnreadableFrame
 from spider_common.venues.rows import Row
-from spider_common.venues.venue import Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
+from spider_common.venues.venue import PRIVATE, Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
 
 _S: Final = 1_000_000_000
 PING_AFTER: Final = 20 * _S
@@ -25,22 +25,37 @@ PING_AFTER: Final = 20 * _S
 PONG_WITHIN: Final = 10 * _S
 LOGIN_WITHIN: Final = 10 * _S
 
-CHANNELS: Final = (
-    {"channel": "orders", "instType": "SWAP"},
-    {"channel": "positions", "instType": "SWAP"},
-    {"channel": "account"},
-)
+CHANNELS: Final[Mapping[str, Sequence[Mapping[str, str]]]] = {
+    PRIVATE: (
+        {"channel": "orders", "instType": "SWAP"},
+        {"channel": "orders", "instType": "SPOT"},
+        {"channel": "positions", "instType": "SWAP"},
+        {"channel": "account"},
+    ),
+    "business": (
+        {"channel": "orders-algo", "instType": "SWAP"},
+        {"channel": "orders-algo", "instType": "SPOT"},
+    ),
+}
+"""By the last word of the socket's path: conditional orders are told on one of their own."""
 LOGIN_PATH: Final = "/users/self/verify"
 
 
 class OkxSession:
-    """One conversation. Make a new one for each socket."""
+    """One conversation about `channels`. Make a new one for each socket."""
 
-    def __init__(self, credentials: Credentials, account: AccountId, instruments: InstrumentList) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        account: AccountId,
+        instruments: InstrumentList,
+        channels: Sequence[Mapping[str, str]] = CHANNELS[PRIVATE],
+    ) -> None:
         self._credentials = credentials
         self._account = account
         self._instruments = instruments
-        self._unacknowledged = {channel["channel"] for channel in CHANNELS}
+        self._channels = channels
+        self._unacknowledged = [_named(channel) for channel in channels]
         self._ready_by: int | None = None
         self._heard = 0
         self._pinged = 0
@@ -87,9 +102,10 @@ class OkxSession:
         words = rows.text(body, "msg", "frame", default="")
         match rows.text(body, "event", "frame"):
             case "login" if code == "0":
-                return [Send(_encode({"id": "subscribe", "op": "subscribe", "args": CHANNELS}))]
+                return [Send(_encode({"id": "subscribe", "op": "subscribe", "args": self._channels}))]
             case "subscribe":
-                self._unacknowledged.discard(rows.text(rows.child(body, "arg", "frame"), "channel", "arg"))
+                named = _named(rows.child(body, "arg", "frame"))
+                self._unacknowledged = [each for each in self._unacknowledged if each != named]
                 if self._unacknowledged:
                     return []
                 self._ready_by = None
@@ -127,6 +143,13 @@ def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: in
                 ),
                 executions=tuple(execution for execution in executions if execution is not None),
             )
+        case "orders-algo":
+            return Told(
+                facts=tuple(
+                    parse.algo_order(row, place=place, account=account, instruments=instruments, seen=seen)
+                    for row, place in placed
+                )
+            )
         case "positions":
             positions = (
                 parse.position(row, place=place, account=account, instruments=instruments)
@@ -139,6 +162,10 @@ def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: in
             )
         case other:
             raise UnreadableFrame(f"arg.channel: {other!r} is not a channel that we subscribe to")
+
+
+def _named(channel: Row) -> tuple[str, str]:
+    return rows.text(channel, "channel", "arg"), rows.text(channel, "instType", "arg", default="")
 
 
 def _encode(message: object) -> str:
