@@ -232,6 +232,30 @@ async def test_the_channel_tells_that_a_conditional_order_waits_fires_and_is_can
     assert [desk.see(fact) for fact in conditional] == [Reason.NO_NEW_FILL] * 4
 
 
+async def test_a_sweep_tells_the_conditional_orders(autojump_clock, bench):
+    """Under the event ids of the channel: what waits, and of swaps what has ended since."""
+
+    async def work():
+        for number, symbol in enumerate((SWAP, PAIR)):
+            stop = waiting(symbol, TriggerKind.STOP_LOSS, 55000, limit=Decimal(54000))
+            entry = waiting(symbol, TriggerKind.ENTRY, 61000, side=Side.BUY)
+            await bench.place(replace(stop, client_order_id=IDS[number]))
+            await bench.place(replace(entry, client_order_id=IDS[number + 2]))
+        await trio.sleep(1)
+        await cancel(bench, REF)
+
+    events = await converse(bench, ONE_WAY, work)
+    pushed = {fact.venue_order_id: fact.event_id for event in events for fact in event.facts}
+    told = await bench.client.sweep(key("alice"), ONE_WAY.account, since=0)
+    assert {fact.venue_order_id: fact.event_id for fact in told.facts} == pushed
+    assert [fact.status for fact in told.facts].count(OrderStatus.CANCELED) == 1
+    assert len(pushed) == 4
+    await trio.sleep(60)
+    later = await bench.client.sweep(key("alice"), ONE_WAY.account, since=bench.clock.now())
+    assert {fact.status for fact in later.facts} == {OrderStatus.LIVE}
+    assert len(later.facts) == 3
+
+
 @pytest.mark.parametrize(
     ("kind", "side", "at", "reached"),
     [

@@ -7,6 +7,7 @@ import msgspec
 from services.simulator.bitget.call import Call, Endpoint, Number, decimal
 from services.simulator.bitget.codes import BitgetError, of_refusal
 from services.simulator.bitget.shapes import COIN, PRODUCT, Fields, is_spot, mode_of, number
+from services.simulator.bitget.trading import page
 from services.simulator.bitget.waiting import Waiting
 from services.simulator.ledger import Leg, Side
 from services.simulator.rules import NewOrder, RefusedError, check_numbers
@@ -138,16 +139,12 @@ class Plans:
         kinds = _LISTS.get(call.needed("planType"))
         if kinds is None:
             raise BitgetError("40034", "planType")
-        asked = [
-            (name, call.query[name]) for name in ("symbol", "orderId", "clientOid") if name in call.query
-        ]
         stated = (
             plan.stated(status="planStatus", symbol="symbol")
             for plan in self._waiting.of(call.account, PRODUCT)
             if plan.live is lives and plan.row["planType"] in kinds
         )
-        rows = [row for row in stated if all(row[name] == value for name, value in asked)]
-        return {"entrustedList": rows or None, "endId": rows[-1]["orderId"] if rows else None}
+        return page(call, stated, "entrustedList", "orderId")
 
 
 def _works_on(body: _PlanBody) -> tuple[Side, Leg, bool]:

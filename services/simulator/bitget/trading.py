@@ -206,7 +206,7 @@ def _orders(call: Call, orders: Iterable[Order]) -> Fields:
         for order in orders
         if not is_spot(order.symbol) and call.venue.visible(order)
     )
-    return _page(call, shown, "entrustedList", "orderId")
+    return page(call, shown, "entrustedList", "orderId")
 
 
 def _fills(call: Call) -> Fields:
@@ -220,13 +220,13 @@ def _fills(call: Call) -> Fields:
         and not is_spot(entry.order.symbol)
         and call.venue.visible(entry.order)
     )
-    return _page(call, shown, "fillList", "tradeId")
+    return page(call, shown, "fillList", "tradeId")
 
 
-def _page(call: Call, rows: Iterable[Fields], key: str, cursor: str) -> Fields:
+def page(call: Call, rows: Iterable[Fields], key: str, cursor: str) -> Fields:
     """A page of rows that come newest first. An empty one is null."""
-    page = listed(call, rows, cursor)
-    return {key: page or None, "endId": page[-1][cursor] if page else None}
+    shown = listed(call, rows, cursor)
+    return {key: shown or None, "endId": shown[-1][cursor] if shown else None}
 
 
 def listed(call: Call, rows: Iterable[Fields], cursor: str) -> list[Fields]:

@@ -46,6 +46,7 @@ ORDERS: Final = Limit(10, 1.0)
 REQUEST_AGE: Final = 30 * NS_PER_S
 """A request whose timestamp is older is refused."""
 _SETTINGS: Final = Limit(5, 1.0)
+_SPOT_REPLACEMENTS: Final = Limit(5, 1.0)
 
 
 class BitgetClient:
@@ -97,7 +98,7 @@ class BitgetClient:
             batch_orders=1,
             hedge_mode=True,
             limits={
-                "place, cancel, amend": f"{self._orders.count}/s each, an account",
+                "place, cancel, amend": f"{self._orders.count}/s each, an account and kind (spot amend 5/s)",
                 "queries": "10/s each, an account (positions 5/s)",
                 "settings": "5/s each, an account",
                 "all": "6000/min an address",
@@ -138,7 +139,7 @@ class BitgetClient:
     async def ready_to_place(self, order: OrderRequest) -> None:
         account = order.account.account
         await self._budgets.acquire(
-            (self._orders_of(order.account), self._orders), client=account, reducing=order.reduces
+            (self._orders_of(order), self._orders), client=account, reducing=order.reduces
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
@@ -156,27 +157,29 @@ class BitgetClient:
             return Refused(Reason.INSTRUMENT_CHANGED)
         outcome = await self._write(credentials, request, expires)
         if isinstance(outcome, RateLimited):
-            await self._budgets.back_off(self._orders_of(order.account), self._orders, outcome.until)
+            await self._budgets.back_off(self._orders_of(order), self._orders, outcome.until)
         return outcome
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
         """Takes an order back; one that is not among the orders is looked for among the conditional ones."""
         account, ask = order.account.account, spot_requests if _is_spot(order.symbol) else requests
-        await self._budgets.acquire((("bitget/cancel", account), ORDERS))
-        outcome = await self._write(credentials, ask.cancel(order), expires, of_order=True)
+        request, of_plan = ask.cancel(order), ask.cancel_plan(order)
+        await self._budgets.acquire(((request.path, account), ORDERS))
+        outcome = await self._write(credentials, request, expires, of_order=True)
         if not isinstance(outcome, Rejected) or outcome.code not in codes.NOT_FOUND:
             return outcome
-        await self._budgets.acquire((("bitget/cancel-plan", account), ORDERS))
-        of_plan = await self._write(credentials, ask.cancel_plan(order), expires, of_order=True)
-        return outcome if isinstance(of_plan, Rejected) else of_plan
+        await self._budgets.acquire(((of_plan.path, account), ORDERS))
+        second = await self._write(credentials, of_plan, expires, of_order=True)
+        return outcome if isinstance(second, Rejected) else second
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
         """Replaces an untouched limit order. The new one is made later: look it up by its client order id."""
         if change.price is None:
             return Refused(Reason.NOT_AMENDABLE)
-        await self._budgets.acquire((("bitget/modify", change.ref.account.account), ORDERS))
-        ask = spot_requests if _is_spot(change.ref.symbol) else requests
-        request = ask.modify(change, change.price)
+        is_spot = _is_spot(change.ref.symbol)
+        request = (spot_requests if is_spot else requests).modify(change, change.price)
+        limit = _SPOT_REPLACEMENTS if is_spot else ORDERS
+        await self._budgets.acquire(((request.path, change.ref.account.account), limit))
         outcome = await self._write(credentials, request, expires, of_order=True)
         # the id in the answer is that of the old order, where there is one
         return Accepted(None) if isinstance(outcome, Accepted) else outcome
@@ -219,8 +222,8 @@ class BitgetClient:
         return _outcome(reply, self._clock.now(), of_order=of_order)
 
     @staticmethod
-    def _orders_of(account: Account) -> tuple[str, str]:
-        return "bitget/order", account.account
+    def _orders_of(order: OrderRequest) -> tuple[str, str]:
+        return "bitget/spot-order" if _is_spot(order.symbol) else "bitget/order", order.account.account
 
     # Questions
 

@@ -54,16 +54,26 @@ class Questions:
                 page, _ = await self._page(credentials, account, path, {**named, "planType": plan})
                 for at, row in enumerate(page):
                     if row.get("clientOid") == named["clientOid"]:
-                        fact = parse.plan_order(
-                            row,
-                            place=f"{path}[{at}]",
-                            account=account,
-                            instruments=self._asking.known_instruments,
-                            seen=self._asking.clock.now(),
-                            pushed=False,
-                        )
-                        return Found(fact)
+                        return Found(self._plan_order(row, f"{path}[{at}]", account))
         return NotFound()
+
+    async def _conditionals(
+        self, credentials: Credentials, account: AccountId, since: int
+    ) -> list[OrderFact]:
+        """The conditional orders that wait, and of the latest hundred of each kind that ended those since."""
+        told: list[OrderFact] = []
+        for plan in _PLANS:
+            asked = {"productType": PRODUCT, "planType": plan}
+            waiting = await self._pages(credentials, account, "orders-plan-pending", asked)
+            ended, _ = await self._page(credentials, account, "orders-plan-history", asked)
+            told += [
+                self._plan_order(row, f"orders-plan-pending[{at}]", account) for at, row in enumerate(waiting)
+            ]
+            over = [
+                self._plan_order(row, f"orders-plan-history[{at}]", account) for at, row in enumerate(ended)
+            ]
+            told += [fact for fact in over if fact.ts_venue >= since]
+        return told
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
         product = {"productType": PRODUCT}
@@ -98,6 +108,8 @@ class Questions:
             facts,
             look_up,
         )
+        for fact in await self._conditionals(credentials, account, since):
+            facts[fact.venue_order_id] = fact
         balance = await self._asking.query(
             credentials, "private/mix", "mix/account/accounts", product, account
         )
@@ -144,6 +156,16 @@ class Questions:
             account=account,
             instruments=self._asking.known_instruments,
             seen=self._asking.clock.now(),
+        )
+
+    def _plan_order(self, row: Row, place: str, account: AccountId) -> OrderFact:
+        return parse.plan_order(
+            row,
+            place=place,
+            account=account,
+            instruments=self._asking.known_instruments,
+            seen=self._asking.clock.now(),
+            pushed=False,
         )
 
     async def _pages(

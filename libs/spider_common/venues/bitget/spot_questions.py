@@ -64,20 +64,14 @@ class SpotQuestions:
         ):
             for at, row in enumerate(await self._plans(credentials, account, path, asked)):
                 if row.get("clientOid") == order.client_order_id:
-                    return Found(
-                        spot.plan_order(
-                            row,
-                            place=f"{path}[{at}]",
-                            account=account,
-                            instruments=self._asking.known_instruments,
-                            seen=now,
-                            pushed=False,
-                        )
-                    )
+                    return Found(self._plan_order(row, f"{path}[{at}]", account))
         return NotFound()
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        """Open and ended orders, fills, and what is held of each coin. Tells no equity."""
+        """Open and ended orders, fills, conditional orders that wait, and what is held of each coin.
+
+        Tells no equity. Conditional orders that have ended can be asked for by symbol only, so none are told.
+        """
         asked = {"startTime": str(since // NS_PER_MS)}
         # Open orders first: one that ends before history is asked is then in both, and history wins.
         pending = await self._pages(credentials, account, "trade/unfilled-orders", {}, "orderId")
@@ -105,6 +99,10 @@ class SpotQuestions:
             facts,
             look_up,
         )
+        path = "trade/current-plan-order"
+        for at, row in enumerate(await self._plans(credentials, account, path, {})):
+            fact = self._plan_order(row, f"{path}[{at}]", account)
+            facts[fact.venue_order_id] = fact
         body = await self._asking.query(credentials, "private/spot", "spot/account/assets", {}, account)
         ts = rows.milliseconds(body, "requestTime", "assets")
         held = (
@@ -125,6 +123,16 @@ class SpotQuestions:
             account=account,
             instruments=self._asking.known_instruments,
             seen=self._asking.clock.now(),
+        )
+
+    def _plan_order(self, row: Row, place: str, account: AccountId) -> OrderFact:
+        return spot.plan_order(
+            row,
+            place=place,
+            account=account,
+            instruments=self._asking.known_instruments,
+            seen=self._asking.clock.now(),
+            pushed=False,
         )
 
     async def _pages(
