@@ -80,7 +80,7 @@ async def test_swap_and_spot_of_one_name_are_apart(autojump_clock, bench):
 
 
 async def test_an_order_is_replaced(autojump_clock, bench):
-    """In one request; of one that is gone nothing is placed."""
+    """In one request; one that is gone or filled in part is left alone, and nothing is placed."""
     await bench.place(RESTING)
     change = Amendment(
         ref=AT,
@@ -96,8 +96,13 @@ async def test_an_order_is_replaced(autojump_clock, bench):
     fact = await found(bench, replace(AT, client_order_id=IDS[1]))
     assert (fact.status, fact.quantity, fact.price) == (OrderStatus.LIVE, Decimal("0.02"), Decimal(51000))
     assert (await found(bench)).status is OrderStatus.CANCELED
-    again = await bench.client.amend(key("alice"), change, expires=bench.in_s(9))
-    assert isinstance(again, Rejected)
+    second = replace(change, ref=replace(AT, client_order_id=IDS[1]), replacement=IDS[2])
+    price(bench, 51000, depth=Decimal("0.004"))
+    entries = len(bench.kinds())
+    for gone_or_touched in (change, second):
+        refused = await bench.client.amend(key("alice"), gone_or_touched, expires=bench.in_s(9))
+        assert refused == Refused(Reason.NOT_AMENDABLE)
+    assert len(bench.kinds()) == entries
 
 
 async def test_a_lost_answer_is_unknown_and_the_order_is_found(autojump_clock, bench):

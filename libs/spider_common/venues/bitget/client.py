@@ -13,7 +13,7 @@ from spider_common.budgets.limits import Limit
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
-from spider_common.domain.orders import PositionSide
+from spider_common.domain.orders import OrderStatus, PositionSide
 from spider_common.domain.products import Account
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
@@ -28,6 +28,7 @@ from spider_common.venues.bitget.session import PRODUCT, BitgetSession
 from spider_common.venues.bitget.spot_questions import SpotQuestions
 from spider_common.venues.outcomes import (
     Accepted,
+    Found,
     Lookup,
     Outcome,
     RateLimited,
@@ -173,10 +174,20 @@ class BitgetClient:
         return outcome if isinstance(second, Rejected) else second
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
-        """Replaces an untouched limit order. The new one is made later: look it up by its client order id."""
+        """Replaces an untouched limit order. The new one is made later: look it up by its client order id.
+
+        Spot would replace a partly filled order with a whole one, so there the order is looked at first; a
+        fill between the two requests still comes on top.
+        """
         if change.price is None:
             return Refused(Reason.NOT_AMENDABLE)
         is_spot = _is_spot(change.ref.symbol)
+        if is_spot:
+            found = await self._spot.find(credentials, change.ref)
+            if isinstance(found, Unknown):
+                return Unsent(f"the order could not be looked at: {found.why}")
+            if not isinstance(found, Found) or found.fact.status is not OrderStatus.LIVE:
+                return Refused(Reason.NOT_AMENDABLE)
         request = (spot_requests if is_spot else requests).modify(change, change.price)
         limit = _SPOT_REPLACEMENTS if is_spot else ORDERS
         await self._budgets.acquire(((request.path, change.ref.account.account), limit))
