@@ -6,7 +6,7 @@ from typing import Any
 
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.instruments import InstrumentList
-from tests.strategies import swap
+from tests.strategies import spot, swap
 
 # https://www.bitget.com/api-doc/contract/websocket/private/Order-Channel, "Push Data"
 ORDER_PUSH = (
@@ -58,6 +58,77 @@ FILL_PUSH = (
 )
 PUSHES = (ORDER_PUSH, PLAN_PUSH, POSITION_PUSH, ACCOUNT_PUSH, FILL_PUSH)
 
+# https://www.bitget.com/api-doc/spot/websocket/private/Order-Channel, with the fields of a partial fill
+SPOT_ORDER_PUSH = (
+    '{"action":"snapshot","arg":{"instType":"SPOT","channel":"orders","instId":"default"},"data":[{'
+    '"instId":"BTCUSDT","orderId":"1171779081105780739","price":"27000.5","clientOid":"mine",'
+    '"notional":"54.001","newSize":"0.002","size":"54.001","orderType":"limit","force":"gtc","side":"buy",'
+    '"accBaseVolume":"0.0015","priceAvg":"27000.1","status":"partially_filled","cTime":"1715099824215",'
+    '"uTime":"1715099824300","feeDetail":[],"enterPointSource":"API","fillPrice":"27000","tradeId":"222",'
+    '"baseVolume":"0.0005","fillTime":"1715099824299","fillFee":"-0.0000005","fillFeeCoin":"BTC",'
+    '"tradeScope":"T"}],"ts":1715099824310}'
+)
+# .../Plan-Order-Channel
+SPOT_PLAN_PUSH = (
+    '{"action":"snapshot","arg":{"instType":"SPOT","channel":"orders-algo","instId":"default"},"data":[{'
+    '"instId":"BTCUSDT","orderId":"1","clientOid":"1","triggerPrice":"35100","price":"35100",'
+    '"executePrice":"35123","triggerType":"fill_price","planType":"amount","size":"0.002",'
+    '"orderType":"limit","side":"sell","status":"live","enterPointSource":"API","cTime":"1701919734001",'
+    '"uTime":"1701919734001","stpMode":"none"}],"ts":1701919734100}'
+)
+# .../Account-Channel
+SPOT_ACCOUNT_PUSH = (
+    '{"action":"snapshot","arg":{"instType":"SPOT","channel":"account","coin":"default"},"data":[{'
+    '"coin":"BTC","available":"0.5","frozen":"0.25","locked":"0","limitAvailable":"0",'
+    '"uTime":"1697092295506"},{"coin":"USDT","available":"100000","frozen":"0","locked":"0",'
+    '"limitAvailable":"0","uTime":"1697092295506"}],"ts":1695713887792}'
+)
+# .../Fill-Channel
+SPOT_FILL_PUSH = (
+    '{"action":"snapshot","arg":{"instType":"SPOT","channel":"fill","instId":"default"},"data":[{'
+    '"orderId":"111","tradeId":"222","symbol":"BTCUSDT","orderType":"market","side":"buy",'
+    '"priceAvg":"13000","size":"0.0007","amount":"9.1","tradeScope":"taker","feeDetail":[{"feeCoin":"BTC",'
+    '"deduction":"no","totalDeductionFee":"","totalFee":"-0.0000007"}],"cTime":"1695865232579",'
+    '"uTime":"1695865233027"}],"ts":1695865233100}'
+)
+SPOT_PUSHES = (SPOT_ORDER_PUSH, SPOT_PLAN_PUSH, SPOT_ACCOUNT_PUSH, SPOT_FILL_PUSH)
+# https://www.bitget.com/api-doc/spot/trade/Get-Order-Info, of the order of the push
+SPOT_INFO: dict[str, Any] = {
+    "userId": "7264631750",
+    "symbol": "BTCUSDT",
+    "orderId": "1171779081105780739",
+    "clientOid": "mine",
+    "price": "27000.5000000000000000",
+    "size": "0.0020000000000000",
+    "orderType": "limit",
+    "side": "buy",
+    "status": "partially_filled",
+    "priceAvg": "27000.1000000000000000",
+    "baseVolume": "0.0015000000000000",
+    "quoteVolume": "40.5001500000000000",
+    "enterPointSource": "API",
+    "orderSource": "normal",
+    "cTime": "1715099824215",
+    "uTime": "1715099824300",
+}
+# https://www.bitget.com/api-doc/spot/market/Get-Symbols
+SPOT_PAIR: dict[str, Any] = {
+    "symbol": "BTCUSDT",
+    "baseCoin": "BTC",
+    "quoteCoin": "USDT",
+    "minTradeAmount": "0",
+    "maxTradeAmount": "10000",
+    "takerFeeRate": "0.001",
+    "makerFeeRate": "0.001",
+    "pricePrecision": "2",
+    "quantityPrecision": "6",
+    "quotePrecision": "8",
+    "minTradeUSDT": "1",
+    "status": "online",
+    "buyLimitPriceRatio": "0.05",
+    "sellLimitPriceRatio": "0.05",
+}
+
 # https://www.bitget.com/api-doc/contract/trade/Get-Order-Details
 DETAIL: dict[str, Any] = {
     "symbol": "btcusdt",
@@ -106,8 +177,11 @@ CONTRACT: dict[str, Any] = {
 }
 
 INSTRUMENTS = InstrumentList(
-    swap(Venue.BITGET, symbol, contract_size="1", lot="0.001", minimum="0.001")
-    for symbol in ("BTCUSDT", "ETHUSDT")
+    [
+        swap(Venue.BITGET, "BTCUSDT", contract_size="1", lot="0.001", minimum="0.001"),
+        swap(Venue.BITGET, "ETHUSDT", contract_size="1", lot="0.001", minimum="0.001"),
+        spot(Venue.BITGET, "BTCUSDT@spot", lot="0.000001"),
+    ]
 )
 STEP = Decimal("0.001")
 

@@ -19,8 +19,10 @@ from spider_common.domain.products import Product
 from spider_common.venues.bingx import parse as bingx
 from spider_common.venues.bingx import spot as bingx_spot
 from spider_common.venues.bitget import parse as bitget
+from spider_common.venues.bitget import spot as bitget_spot
 from spider_common.venues.okx import parse as okx
 from spider_common.venues.outcomes import UnreadableFrame
+from spider_common.venues.rows import Row
 
 T = TypeVar("T")
 
@@ -29,9 +31,17 @@ _LISTED: Final = {
     Venue.BITGET: BITGET_INSTRUMENTS,
     Venue.BINGX: BINGX_INSTRUMENTS,
 }
+
+
+def _bitget(row: Row, *, place: str) -> Instrument | None:
+    """A row of Bitget's contracts, which alone have a type, or of its spot pairs."""
+    read_row = bitget.instrument if "symbolType" in row else bitget_spot.instrument
+    return read_row(row, place=place)
+
+
 _PARSERS: Final[dict[str | int, Callable[..., Instrument | None]]] = {
     "0": okx.instrument,
-    "00000": bitget.instrument,
+    "00000": _bitget,
     0: bingx.instrument,
 }
 """By the code of success, in which the venues' answers differ."""

@@ -106,6 +106,24 @@ BITGET_INSTRUMENTS: Final = (
     _coin_swap("ETHUSDT", lot="0.01", maximum="20000", tick="0.01", price="3000"),
     _coin_swap("SOLUSDT", lot="0.1", maximum="400000", tick="0.005", price="150"),
     _coin_swap("DOGEUSDT", lot="1", minimum="40", maximum="40000000", tick="0.00001", price="0.15"),
+    _spot(
+        "BTCUSDT@spot",
+        "BTC",
+        lot="0.000001",
+        minimum="0.00001",
+        maximum="1000",
+        tick="0.01",
+        price="60000",
+    ),
+    _spot(
+        "ETHUSDT@spot",
+        "ETH",
+        lot="0.0001",
+        minimum="0.001",
+        maximum="20000",
+        tick="0.01",
+        price="3000",
+    ),
 )
 BINGX_INSTRUMENTS: Final = (
     _coin_swap("BTC-USDT", lot="0.0001", tick="0.1", price="60000", leverage=125),

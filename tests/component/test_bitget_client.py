@@ -170,7 +170,7 @@ async def test_an_amendment_replaces_the_order(autojump_clock, bench):
 
 
 def conditional(kind, *, account=ONE_WAY, leg=PositionSide.NET, side=Side.SELL, price=None):
-    trigger = Trigger(kind=kind, price=Decimal(55000))
+    trigger = Trigger(kind=kind, price=Decimal(65000 if kind is TriggerKind.TAKE_PROFIT else 55000))
     return replace(
         ORDER,
         account=account,

@@ -1,6 +1,6 @@
 """An unmodified ccxt bitget client in its own process: does a fixed list of things and prints what it saw.
 
-Arguments: the REST port, the socket port, and what to do: `rest` or `watch`. Prints one JSON object.
+Arguments: the REST port, the socket port, and what to do: a name in `ACTS`. Prints one JSON object.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import sys
 import ccxt.pro
 
 SYMBOL = "BTC/USDT:USDT"
+SPOT = "BTC/USDT"
 
 
 def client(rest_port, socket_port):
@@ -87,6 +88,53 @@ async def rest(bitget):
     return seen
 
 
+async def spot(bitget):
+    seen = {}
+    markets = await bitget.load_markets()
+    seen["steps"] = [markets[SPOT]["precision"]["amount"], markets[SPOT]["precision"]["price"]]
+    bought = await bitget.create_order(SPOT, "market", "buy", 0.02, 60000, {"clientOrderId": "bought"})
+    limit = await bitget.create_order(SPOT, "limit", "buy", 0.03, 50000, {"clientOrderId": "limit1"})
+    found = await bitget.fetch_order("", SPOT, {"clientOrderId": "limit1"})
+    seen["found"] = [found["id"] == limit["id"], found["status"], found["amount"], found["price"]]
+    seen["open"] = [(o["id"] == limit["id"], o["price"]) for o in await bitget.fetch_open_orders(SPOT)]
+    await bitget.cancel_order(limit["id"], SPOT)
+    seen["canceled"] = [o["id"] == limit["id"] for o in await bitget.fetch_canceled_orders(SPOT)]
+    closed = await bitget.fetch_closed_orders(SPOT)
+    seen["closed"] = [(o["id"] == bought["id"], o["filled"], o["average"]) for o in closed]
+    seen["trades"] = [
+        [t["order"] == bought["id"], t["amount"], t["price"], t["fee"]["currency"]]
+        for t in await bitget.fetch_my_trades(SPOT)
+    ]
+    stop = await bitget.create_order(SPOT, "market", "sell", 0.01, None, {"triggerPrice": 55000})
+    pending = await bitget.fetch_open_orders(SPOT, params={"trigger": True})
+    seen["conditional"] = [(o["id"] == stop["id"], o["triggerPrice"]) for o in pending]
+    await bitget.cancel_order(stop["id"], SPOT, {"trigger": True})
+    seen["left"] = await bitget.fetch_open_orders(SPOT, params={"trigger": True})
+    await bitget.create_order(SPOT, "market", "sell", 0.01)
+    balance = await bitget.fetch_balance({"type": "spot"})
+    seen["btc"] = balance["BTC"]["total"]
+    seen["swaps"] = await bitget.fetch_open_orders(SYMBOL) + await bitget.fetch_closed_orders(SYMBOL)
+    try:
+        await bitget.create_order(SPOT, "limit", "sell", 1, 70000)
+    except ccxt.BaseError as error:
+        seen["error"] = type(error).__name__
+    return seen
+
+
+async def watch_spot(bitget):
+    await bitget.load_markets()
+    first = asyncio.ensure_future(bitget.watch_orders(SPOT))
+    # the account channel answers with a snapshot: once it is here, the subscription before it is in place
+    await asyncio.ensure_future(bitget.watch_balance({"type": "spot"}))
+    bitget.newUpdates = True
+    resting = await bitget.create_order(SPOT, "limit", "buy", 0.03, 59000)
+    told = (await first)[-1]
+    statuses = [told["status"]]
+    await bitget.cancel_order(resting["id"], SPOT)
+    statuses.append((await bitget.watch_orders(SPOT))[-1]["status"])
+    return {"same": told["id"] == resting["id"], "amount": told["amount"], "statuses": statuses}
+
+
 async def watch(bitget):
     await bitget.load_markets()
     first = asyncio.ensure_future(bitget.watch_orders(SYMBOL))
@@ -110,10 +158,13 @@ async def watch(bitget):
     }
 
 
+ACTS = {"rest": rest, "watch": watch, "spot": spot, "watch_spot": watch_spot}
+
+
 async def main():
     bitget = client(*sys.argv[1:3])
     try:
-        seen = await {"rest": rest, "watch": watch}[sys.argv[3]](bitget)
+        seen = await ACTS[sys.argv[3]](bitget)
         sys.stdout.write(json.dumps(seen))
     finally:
         await bitget.close()

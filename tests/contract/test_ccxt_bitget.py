@@ -48,7 +48,8 @@ async def client(simulator, what):
 async def test_an_unmodified_ccxt_client_trades(simulator):
     """Markets, orders, amendments, cancellations, history, positions, balance, trades, errors, hedge mode."""
     seen = await client(simulator, "rest")
-    assert seen["markets"] == sorted(["BTC/USDT:USDT", "DOGE/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"])
+    swaps = ["BTC/USDT:USDT", "DOGE/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT"]
+    assert seen["markets"] == sorted([*swaps, "BTC/USDT", "ETH/USDT"])
     assert seen["steps"] == [0.0001, 0.1, 1]
     assert seen["market"] == "closed"
     assert seen["open"] == [0.01, 0.03]
@@ -74,3 +75,27 @@ async def test_an_unmodified_ccxt_pro_client_watches_orders(simulator):
         "average": pytest.approx((60000 + 2 * 60000.1) / 3),
         "statuses": ["open", "canceled"],
     }
+
+
+async def test_an_unmodified_ccxt_client_trades_spot(simulator):
+    """Pairs, a market buy by its cost, an order placed, found and cancelled, history and trades."""
+    seen = await client(simulator, "spot")
+    assert seen == {
+        "steps": [0.000001, 0.01],
+        "found": [True, "open", 0.03, 50000],
+        "open": [[True, 50000]],
+        "canceled": [True],
+        "closed": [[True, 0.02, 60000]],
+        "trades": [[True, 0.02, 60000, "BTC"]],
+        "conditional": [[True, 55000]],
+        "left": [],
+        "btc": pytest.approx(0.02 - 0.02 * 0.0005 - 0.01),
+        "swaps": [],
+        "error": "InsufficientFunds",
+    }
+
+
+async def test_an_unmodified_ccxt_pro_client_watches_spot_orders(simulator):
+    """watch_orders sees a spot order arrive and be cancelled."""
+    seen = await client(simulator, "watch_spot")
+    assert seen == {"same": True, "amount": 0.03, "statuses": ["open", "canceled"]}

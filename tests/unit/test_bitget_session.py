@@ -26,7 +26,7 @@ from spider_common.venues.outcomes import UnreadableFrame
 from spider_common.venues.rows import MAX_FRAME
 from spider_common.venues.venue import Failed, Ready, Rotate, Send, SessionEvent, Told, Unreadable
 from tests import bitget_samples as samples
-from tests.bitget_samples import INSTRUMENTS, ORDER_PUSH, PUSHES, pushed, sample
+from tests.bitget_samples import INSTRUMENTS, ORDER_PUSH, PUSHES, SPOT_PUSHES, pushed, sample
 from tests.strategies import TS
 
 S = 1_000_000_000
@@ -160,6 +160,18 @@ def test_the_documented_pushes_are_told() -> None:
     assert len(fills.executions) == 1
 
 
+def test_the_documented_spot_pushes_are_told() -> None:
+    """Spot speaks on channels of the same names; its coins are told as what is held of their pairs."""
+    told = [ready().received(text, TS)[0] for text in SPOT_PUSHES]
+    assert all(isinstance(each, Told) for each in told)
+    counts = [
+        (len(each.facts), len(each.executions), len(each.positions))
+        for each in told
+        if isinstance(each, Told)
+    ]
+    assert counts == [(1, 1, 0), (1, 0, 0), (0, 0, 1), (0, 1, 0)]
+
+
 @pytest.mark.parametrize(
     ("frame", "place"),
     [
@@ -174,7 +186,8 @@ def test_the_documented_pushes_are_told() -> None:
         ("{}", "frame.arg: not an object"),
         ('{"arg":[]}', "frame.arg: not an object"),
         ('{"arg":{}}', "arg.instType: missing"),
-        ('{"arg":{"instType":"SPOT","channel":"orders"},"data":[]}', "arg.instType: 'SPOT'"),
+        ('{"arg":{"instType":"MARGIN","channel":"orders"},"data":[]}', "arg.instType: 'MARGIN'"),
+        ('{"arg":{"instType":"SPOT","channel":"positions"},"data":[]}', "arg.channel: 'positions'"),
         ('{"arg":{"instType":"USDT-FUTURES"},"data":[]}', "arg.channel: missing"),
         ('{"arg":{"instType":"USDT-FUTURES","channel":"candles"},"data":[]}', "arg.channel: 'candles'"),
         ('{"arg":{"instType":"USDT-FUTURES","channel":"orders"}}', "frame.data: not an array"),
@@ -219,7 +232,7 @@ json_values = st.recursive(
 @st.composite
 def mutated_frames(draw: st.DrawFn) -> str:
     """A documented push with fields of its rows, its argument or itself replaced or taken away."""
-    frame = sample(draw(st.sampled_from([*PUSHES, LOGGED_IN, *ACKS])))
+    frame = sample(draw(st.sampled_from([*PUSHES, *SPOT_PUSHES, LOGGED_IN, *ACKS])))
     for _ in range(draw(st.integers(1, 3))):
         rows = frame.get("data")
         parts = [frame, frame.get("arg"), *(rows if isinstance(rows, list) else ())]
@@ -243,7 +256,7 @@ def test_a_mutated_frame_is_understood_or_unreadable(frame: str) -> None:
             assert isinstance(event, Told | Unreadable | Failed | Send | Ready)
 
 
-@given(st.sampled_from(PUSHES), st.data())
+@given(st.sampled_from(PUSHES + SPOT_PUSHES), st.data())
 def test_a_torn_frame_is_unreadable(push: str, data: st.DataObject) -> None:
     """Cut anywhere, or with characters exchanged, a documented push raises nothing else."""
     cut = data.draw(st.integers(0, len(push) - 1))

@@ -58,7 +58,7 @@ class Dialect(NamedTuple):
 
 DIALECTS = (
     Dialect(Venue.OKX, "/ws/v5/private", "BTC-USDT-SWAP", spot="BTC-USDT"),
-    Dialect(Venue.BITGET, "/v2/ws/private", "BTCUSDT"),
+    Dialect(Venue.BITGET, "/v2/ws/private", "BTCUSDT", spot="BTCUSDT@spot"),
     Dialect(Venue.BINGX, "/swap-market", "BTC-USDT", spot="BTC-USDT@spot"),
 )
 

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     STALE_SIGNAL = "stale_signal"
     TRADING_OFF = "trading_off"
     NO_CREDENTIALS = "no_credentials"
+    NO_REFERENCE_PRICE = "no_reference_price"
 
 
 WORDS = {
@@ -39,4 +40,5 @@ WORDS = {
     Reason.STALE_SIGNAL: "The signal to open is older than the product allows; reducing orders always go.",
     Reason.TRADING_OFF: "Trading is switched off for this client, its product or the whole system.",
     Reason.NO_CREDENTIALS: "No API key is known for the follower's account.",
+    Reason.NO_REFERENCE_PRICE: "A spot market buy is bounded by what the leader paid, which is not known.",
 }

@@ -81,7 +81,7 @@ def _set_mode(call: Call) -> Fields:
 def _set_margin_mode(call: Call) -> Fields:
     """Margin is simulated as crossed only; the choice is taken and echoed."""
     body = call.body(_MarginBody)
-    if body.symbol not in call.exchange.markets:
+    if body.symbol not in call.exchange.markets or shapes.is_spot(body.symbol):
         raise BitgetError("40034", "symbol")
     leverage = number(call.account.leverage_of(body.symbol))
     return _leverage(body.symbol, leverage) | {"marginMode": body.margin_mode}
@@ -131,11 +131,15 @@ def _contracts(call: Call) -> list[Fields]:
     if call.needed("productType").upper() != PRODUCT:
         return []
     symbol = call.query.get("symbol", "")
-    return [shapes.contract(item) for item in call.venue.instruments if symbol in ("", item.symbol)]
+    return [
+        shapes.contract(item)
+        for item in call.venue.instruments
+        if item.kind == "swap" and symbol in ("", item.symbol)
+    ]
 
 
 def _nothing(_: Call) -> list[Fields]:
-    """Spot and margin are not simulated: nothing is listed."""
+    """Margin and deposits are not simulated: nothing is listed."""
     return []
 
 
@@ -148,7 +152,6 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "spot/account/info"): Endpoint(_info, 1),
     ("GET", "public/time"): Endpoint(_time, 20, private=False),
     ("GET", "mix/market/contracts"): Endpoint(_contracts, 20, private=False),
-    ("GET", "spot/public/symbols"): Endpoint(_nothing, 20, private=False),
     ("GET", "spot/public/coins"): Endpoint(_nothing, 3, private=False),
     ("GET", "margin/currencies"): Endpoint(_nothing, 10, private=False),
 }

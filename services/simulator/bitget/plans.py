@@ -1,24 +1,24 @@
-"""Bitget's conditional orders (trigger, stop loss, take profit): taken, listed and cancelled.
-
-They wait. No price sets them off here, which a test that needs it does by placing the order itself.
-"""
+"""Bitget's conditional orders of swaps (trigger, stop loss, take profit): taken, listed and cancelled."""
 
 from typing import Final, Literal
 
 import msgspec
 
-from services.simulator.accounts import Account
 from services.simulator.bitget.call import Call, Endpoint, Number, decimal
 from services.simulator.bitget.codes import BitgetError, of_refusal
-from services.simulator.bitget.shapes import COIN, PRODUCT, Fields, milliseconds, mode_of, number
-from services.simulator.rules import RefusedError, check_numbers
-from services.simulator.venue import Venue
+from services.simulator.bitget.shapes import COIN, PRODUCT, Fields, is_spot, mode_of, number
+from services.simulator.bitget.trading import page
+from services.simulator.bitget.waiting import Waiting
+from services.simulator.ledger import Leg, Side
+from services.simulator.rules import NewOrder, RefusedError, check_numbers
+from services.simulator.triggers import Trigger
 
 _LISTS: Final = {
     "normal_plan": ("normal_plan",),
     "track_plan": (),
     "profit_loss": ("profit_plan", "loss_plan", "pos_profit", "pos_loss"),
 }
+_CLOSING: Final[dict[Side, Side]] = {"buy": "sell", "sell": "buy"}  # of a position of that side
 
 
 class _PlanBody(msgspec.Struct, rename="camel"):
@@ -52,75 +52,80 @@ class _CancelBody(msgspec.Struct, rename="camel"):
 
 
 class Plans:
-    """The conditional orders of one venue, by account, oldest first, as its listings state them."""
+    """The endpoints over what waits."""
 
-    def __init__(self, venue: Venue) -> None:
-        self._next = venue.clock.now()
-        self._rows: dict[str, tuple[Account, list[Fields]]] = {}
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
 
     def endpoints(self) -> dict[tuple[str, str], Endpoint]:
         return {
-            ("POST", "mix/order/place-plan-order"): Endpoint(self._place, 10),
-            ("POST", "mix/order/place-tpsl-order"): Endpoint(self._place, 10),
-            ("POST", "mix/order/cancel-plan-order"): Endpoint(self._cancel, 10),
+            ("POST", "mix/order/place-plan-order"): Endpoint(self._place, 10, operation="place"),
+            ("POST", "mix/order/place-tpsl-order"): Endpoint(self._place, 10, operation="place"),
+            ("POST", "mix/order/cancel-plan-order"): Endpoint(self._cancel, 10, operation="cancel"),
             ("GET", "mix/order/orders-plan-pending"): Endpoint(self._pending, 10),
             ("GET", "mix/order/orders-plan-history"): Endpoint(self._history, 10),
         }
 
     def _place(self, call: Call) -> Fields:
         body = call.body(_PlanBody)
-        if body.product_type.upper() != PRODUCT:
+        if body.product_type.upper() != PRODUCT or is_spot(body.symbol):
             raise BitgetError("40034", "productType")
-        size, trigger = decimal(body.size, "size"), decimal(body.trigger_price, "triggerPrice")
+        size, price = decimal(body.size, "size"), decimal(body.trigger_price, "triggerPrice")
+        limit = body.price or body.execute_price
         try:
-            check_numbers(call.exchange.market(body.symbol).instrument, size, trigger)
+            market = call.exchange.market(body.symbol)
+            check_numbers(market.instrument, size, price)
         except RefusedError as refused:
             raise of_refusal(refused) from None
-        live = (row for row in self._of(call.account) if row["planStatus"] == "live")
-        if body.client_oid and any(row["clientOid"] == body.client_oid for row in live):
-            raise BitgetError("40786")
-        self._next += 1
-        client_oid = body.client_oid or f"sim{self._next}"
-        limit = body.price or body.execute_price
+        side, leg, reduces = _works_on(body)
+        new = NewOrder(
+            symbol=body.symbol,
+            side=side,
+            kind="limit" if limit else "market",
+            size=size,
+            price=decimal(limit, "price") if limit else None,
+            leg=leg,
+            reduce_only=reduces and leg == "net",
+            client_order_id=body.client_oid,
+        )
+        if body.plan_type == "normal_plan":
+            trigger = Trigger.ahead(price, market.price)
+        else:
+            trigger = Trigger(price, rising=(side == "buy") == ("loss" in body.plan_type))
         row: Fields = {
-            "cTime": milliseconds(call.now),
             "callbackRatio": "",
-            "clientOid": client_oid,
             "enterPointSource": "API",
             "executePrice": str(limit),
             "leverage": number(call.account.leverage_of(body.symbol)),
             "marginCoin": COIN,
             "marginMode": body.margin_mode,
-            "orderId": str(self._next),
             "orderSource": body.plan_type,
-            "orderType": "limit" if limit else "market",
-            "planStatus": "live",
+            "orderType": new.kind,
             "planType": body.plan_type,
             "posMode": mode_of(call.account),
+            "posSide": leg,
             "price": str(limit),
+            "reduceOnly": "YES" if new.reduce_only else "NO",
+            "side": side,
             "size": number(size),
             "symbol": body.symbol,
-            "triggerPrice": number(trigger),
+            "tradeSide": f"{side}_single" if leg == "net" else "close" if reduces else "open",
+            "triggerPrice": number(price),
             "triggerType": body.trigger_type,
-            "uTime": milliseconds(call.now),
         }
-        self._of(call.account).append(row | _works_on(body))
-        return {"clientOid": client_oid, "orderId": row["orderId"]}
+        plan = self._waiting.add(call.account, PRODUCT, new, trigger, row, now=call.now)
+        return {"clientOid": plan.client_order_id, "orderId": plan.order_id}
 
     def _cancel(self, call: Call) -> Fields:
-        body = call.body(_CancelBody)
         done: list[Fields] = []
         failed: list[Fields] = []
-        for named in body.order_id_list:
-            answered: Fields = {"clientOid": named.client_oid, "orderId": named.order_id}
-            for row in self._of(call.account):
-                same = row["orderId"] == named.order_id or row["clientOid"] == named.client_oid
-                if same and row["symbol"] == body.symbol and row["planStatus"] == "live":
-                    row |= {"planStatus": "cancelled", "uTime": milliseconds(call.now)}
-                    done.append(answered | {"orderId": row["orderId"], "clientOid": row["clientOid"]})
-                    break
+        for named in call.body(_CancelBody).order_id_list:
+            plan = self._waiting.cancel(call.account, PRODUCT, named.order_id, named.client_oid, call.now)
+            if plan is None:
+                ids: Fields = {"clientOid": named.client_oid, "orderId": named.order_id}
+                failed.append(ids | {"errorMsg": "No order to cancel"})
             else:
-                failed.append(answered | {"errorMsg": "No order to cancel"})
+                done.append({"clientOid": plan.client_order_id, "orderId": plan.order_id})
         return {"successList": done, "failureList": failed}
 
     def _pending(self, call: Call) -> Fields:
@@ -134,41 +139,27 @@ class Plans:
         kinds = _LISTS.get(call.needed("planType"))
         if kinds is None:
             raise BitgetError("40034", "planType")
-        asked = [
-            (name, call.query[name]) for name in ("symbol", "orderId", "clientOid") if name in call.query
-        ]
-        rows = [
-            row
-            for row in reversed(self._of(call.account))
-            if row["planType"] in kinds
-            and (row["planStatus"] == "live") is lives
-            and all(row[name] == value for name, value in asked)
-        ]
-        return {"entrustedList": rows or None, "endId": rows[-1]["orderId"] if rows else None}
-
-    def _of(self, account: Account) -> list[Fields]:
-        owner, rows = self._rows.get(account.name, (None, []))
-        if owner is not account:  # new, or new since the venue was reset
-            rows = []
-            self._rows[account.name] = account, rows
-        return rows
+        stated = (
+            plan.stated(status="planStatus", symbol="symbol")
+            for plan in self._waiting.of(call.account, PRODUCT)
+            if plan.live is lives and plan.row["planType"] in kinds
+        )
+        return page(call, stated, "entrustedList", "orderId")
 
 
-def _works_on(body: _PlanBody) -> Fields:
-    """Side, position and whether it closes; a stop loss or take profit names only what it closes."""
+def _works_on(body: _PlanBody) -> tuple[Side, Leg, bool]:
+    """Side, position and whether it closes; a stop loss or take profit names only what it closes.
+
+    Raises:
+        BitgetError: 40017, it names neither.
+    """
     if body.hold_side:
-        side = {"long": "sell", "short": "buy", "buy": "sell", "sell": "buy"}[body.hold_side]
-        hedged = body.hold_side in ("long", "short")
-        return {
-            "posSide": body.hold_side if hedged else "net",
-            "reduceOnly": "NO" if hedged else "YES",
-            "side": side,
-            "tradeSide": "close" if hedged else f"{side}_single",
-        }
-    leg = {"buy": "long", "sell": "short"}.get(body.side, "net") if body.trade_side else "net"
-    return {
-        "posSide": leg,
-        "reduceOnly": body.reduce_only.upper(),
-        "side": body.side,
-        "tradeSide": body.trade_side or f"{body.side}_single",
-    }
+        side: Side = "sell" if body.hold_side in ("long", "buy") else "buy"
+        hedged: Leg = "long" if body.hold_side == "long" else "short"
+        return side, hedged if body.hold_side in ("long", "short") else "net", True
+    if not body.side:
+        raise BitgetError("40017", "side")
+    if not body.trade_side:
+        return body.side, "net", body.reduce_only.upper() == "YES"
+    closes = body.trade_side.lower() == "close"
+    return _CLOSING[body.side] if closes else body.side, "long" if body.side == "buy" else "short", closes

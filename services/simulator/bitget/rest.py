@@ -5,11 +5,13 @@ from typing import Final
 import msgspec
 import trio
 
-from services.simulator.bitget import account, trading
+from services.simulator.bitget import account, spot, trading
 from services.simulator.bitget.auth import authenticate, check_age
 from services.simulator.bitget.call import Call, Closing, Endpoint
 from services.simulator.bitget.codes import BitgetError
 from services.simulator.bitget.plans import Plans
+from services.simulator.bitget.spot_plans import SpotPlans
+from services.simulator.bitget.waiting import Waiting
 from services.simulator.limits import RateLimits
 from services.simulator.request import Request, Response
 from services.simulator.venue import Venue
@@ -26,7 +28,14 @@ class BitgetRest:
 
     def __init__(self, venue: Venue, closing: Closing = "position") -> None:
         self._venue, self._closing = venue, closing
-        self._endpoints = trading.ENDPOINTS | account.ENDPOINTS | Plans(venue).endpoints()
+        waiting = Waiting(venue)
+        self._endpoints = (
+            trading.ENDPOINTS
+            | account.ENDPOINTS
+            | spot.ENDPOINTS
+            | Plans(waiting).endpoints()
+            | SpotPlans(waiting).endpoints()
+        )
         self._second = RateLimits(NS_PER_S)
         self._minute = RateLimits(60 * NS_PER_S)
 

@@ -9,6 +9,7 @@ from services.simulator.engine import Exchange
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Entry, Executed, Order, Rejected
 from spider_common.clock import NS_PER_MS
+from spider_common.domain.instruments import SPOT_MARK
 
 Fields = dict[str, object]
 PRODUCT: Final = "USDT-FUTURES"
@@ -18,6 +19,11 @@ _MODES: Final = {"net": "one_way_mode", "long_short": "hedge_mode"}
 _MARGIN: Final = {"cross": "crossed", "isolated": "isolated"}
 _FORCE: Final = {"market": "gtc", "limit": "gtc", "post_only": "post_only", "ioc": "ioc", "fok": "fok"}
 _SOURCES: Final = {"full_liquidation": "burst", "partial_liquidation": "burst", "adl": "dte_sys_adl"}
+
+
+def is_spot(symbol: str) -> bool:
+    """Whether an instrument of the engine is spot, which is marked because a swap has the same name."""
+    return symbol.endswith(SPOT_MARK)
 
 
 def number(value: Decimal) -> str:
@@ -34,7 +40,7 @@ def mode_of(account: Account) -> str:
     return _MODES[account.position_mode]
 
 
-def _average(order: Order) -> Decimal:
+def average(order: Order) -> Decimal:
     return (order.paid / order.filled).quantize(Decimal("1e-12")) if order.filled else ZERO
 
 
@@ -90,7 +96,7 @@ def queried_order(order: Order, account: Account, closing: str, *, status: str) 
         "orderSource": order.category,
         "posSide": order.leg,
         "price": "" if order.price is None else number(order.price),
-        "priceAvg": number(_average(order)) if order.filled else "",
+        "priceAvg": number(average(order)) if order.filled else "",
         "quoteVolume": number(order.paid),
         "reduceOnly": "YES" if order.reduce_only else "NO",
         status: order.status,
@@ -116,7 +122,7 @@ def pushed_order(entry: Entry, exchange: Exchange, account: Account, closing: st
         "uTime": milliseconds(entry.ts),
     }
     if order.filled:
-        row["priceAvg"] = number(_average(order))
+        row["priceAvg"] = number(average(order))
     if isinstance(entry, Executed):
         fill = entry.execution
         row |= {

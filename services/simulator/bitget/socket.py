@@ -8,9 +8,10 @@ import trio
 import trio_websocket
 
 from services.simulator.accounts import Account
-from services.simulator.bitget import auth, shapes
+from services.simulator.bitget import auth, shapes, spot_shapes
 from services.simulator.bitget.call import Closing
-from services.simulator.bitget.shapes import COIN, PRODUCT, Fields, number
+from services.simulator.bitget.shapes import COIN, PRODUCT, Fields, is_spot, number
+from services.simulator.bitget.waiting import Plan
 from services.simulator.conversation import Conversation, converse
 from services.simulator.ledger import Entry, Executed, Rejected
 from services.simulator.limits import RateLimits
@@ -24,7 +25,10 @@ _LIFE: Final = 24 * 3600.0  # seconds after which the venue drops a socket whate
 _SUBSCRIPTIONS: Final = 240  # in an hour
 _MESSAGES_A_SECOND: Final = 10
 _HOUR: Final = 3600 * NS_PER_S
-_CHANNELS: Final = ("orders", "orders-algo", "fill", "positions", "account")
+_CHANNELS: Final = {
+    PRODUCT: ("orders", "orders-algo", "fill", "positions", "account"),
+    spot_shapes.PRODUCT: ("orders", "orders-algo", "fill", "account"),
+}
 _MESSAGES: Final = {
     30001: "{} doesn't exist",
     30002: "Illegal request",
@@ -77,15 +81,30 @@ class _Session(Conversation):
         assert self._account is not None, "sessions are attached at login"
         if isinstance(entry, Rejected):
             return
-        exchange, account, closing = self._venue.exchange, self._account, self._closing
+        of_spot = is_spot(entry.order.symbol)
         for arg in self._args:
-            match arg["channel"]:
-                case "orders":
-                    self._push(arg, [shapes.pushed_order(entry, exchange, account, closing)])
-                case "fill" if isinstance(entry, Executed):
-                    self._push(arg, [shapes.fill(entry, closing)])
-                case "positions" | "account":
-                    self._push(arg, self._state(arg, account))
+            if (arg["instType"] == spot_shapes.PRODUCT) == of_spot:
+                self._tell(arg, entry, self._account)
+
+    def _tell(self, arg: Arg, entry: Entry, account: Account) -> None:
+        of_spot = arg["instType"] == spot_shapes.PRODUCT
+        match arg["channel"]:
+            case "orders" if of_spot:
+                self._push(arg, [spot_shapes.pushed_order(entry)])
+            case "orders":
+                row = shapes.pushed_order(entry, self._venue.exchange, account, self._closing)
+                self._push(arg, [row])
+            case "fill" if isinstance(entry, Executed):
+                row = spot_shapes.fill(entry) if of_spot else shapes.fill(entry, self._closing)
+                self._push(arg, [row | {"feeDetail": [row["feeDetail"]]} if of_spot else row])
+            case "positions" | "account":
+                self._push(arg, self._state(arg, account))
+
+    def deliver_plan(self, plan: Plan) -> None:
+        """Pushes what has become of a conditional order."""
+        for arg in self._args:
+            if (arg["instType"], arg["channel"]) == (plan.product, "orders-algo"):
+                self._push(arg, [plan.pushed()])
 
     def announce_close(self) -> None:
         """Bitget has no word for it: the socket just ends."""
@@ -139,7 +158,7 @@ class _Session(Conversation):
 
     def _subscribe(self, account: Account, arg: Arg) -> None:
         channel = arg.get("channel", "")
-        if channel not in _CHANNELS or arg.get("instType") != PRODUCT:
+        if channel not in _CHANNELS.get(arg.get("instType", ""), ()):
             named = ",".join(f"{name}:{value}" for name, value in arg.items())
             return self._error(30001, named)
         self._send({"event": "subscribe", "arg": arg})
@@ -162,6 +181,8 @@ class _Session(Conversation):
             return [
                 {"instId": held.symbol} | shapes.position(held, exchange, account) for held in account.held()
             ]
+        if arg["instType"] == spot_shapes.PRODUCT:
+            return spot_shapes.assets(account, self._venue.clock.now())
         worth = {name: number(value) for name, value in shapes.balance(exchange, account).items()}
         return [
             {

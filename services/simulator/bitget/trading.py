@@ -8,7 +8,7 @@ import msgspec
 from services.simulator.bitget import shapes
 from services.simulator.bitget.call import Call, Endpoint, Number, decimal
 from services.simulator.bitget.codes import BitgetError, of_refusal
-from services.simulator.bitget.shapes import PRODUCT, Fields
+from services.simulator.bitget.shapes import PRODUCT, Fields, is_spot
 from services.simulator.ledger import Executed, Kind, Leg, Order, Side
 from services.simulator.rules import NewOrder, RefusedError
 from spider_common.clock import NS_PER_MS, NS_PER_S
@@ -57,9 +57,9 @@ def _place(call: Call) -> Fields:
     _check_product(body.product_type)
     if not (len(body.client_oid) <= 64 and body.client_oid.isascii()):
         raise BitgetError("40017", "clientOid")
-    if body.symbol not in call.exchange.markets:
+    if body.symbol not in call.exchange.markets or is_spot(body.symbol):
         raise BitgetError("40034", "symbol")
-    kind = _kind(body.order_type, body.force)
+    kind = order_kind(body.order_type, body.force)
     leg, side = _position(call, body)
     new = NewOrder(
         symbol=body.symbol,
@@ -75,11 +75,11 @@ def _place(call: Call) -> Fields:
     price = new.price or call.exchange.markets[body.symbol].price
     if not new.closes_only and new.size * price < _LEAST_USDT:
         raise BitgetError("45110")
-    order = _placed(call, new)
+    order = placed(call, new)
     return {"clientOid": order.client_order_id or f"sim{order.order_id}", "orderId": order.order_id}
 
 
-def _kind(order_type: str, force: str) -> Kind:
+def order_kind(order_type: str, force: str) -> Kind:
     if order_type == "market":
         return "market"
     force = force.lower()
@@ -105,11 +105,12 @@ def _position(call: Call, body: _PlaceBody) -> tuple[Leg, Side]:
     return leg, _OPPOSITE[of_position] if trade_side == "close" else of_position
 
 
-def _placed(call: Call, new: NewOrder) -> Order:
+def placed(call: Call, new: NewOrder, **instead: str) -> Order:
+    """Raises BitgetError: it was refused; see `of_refusal`."""
     try:
         order = call.exchange.place(call.account, new, call.now)
     except RefusedError as refused:
-        raise of_refusal(refused) from None
+        raise of_refusal(refused, **instead) from None
     call.accepted.append(order)
     return order
 
@@ -118,14 +119,14 @@ def _modify(call: Call) -> Fields:
     """Takes the old order back and places another one; only an untouched limit order can be modified."""
     body = call.body(_ModifyBody)
     _check_product(body.product_type)
-    old = _found(call, body.symbol, body.order_id, body.client_oid)
+    old = found(call, body.symbol, body.order_id, body.client_oid)
     if not (body.new_size and body.new_price):
         raise BitgetError("40019", "newPrice" if body.new_size else "newSize")
     if not body.new_client_oid:
         raise BitgetError("22003")
     if old is None or old.status != "live":
         raise BitgetError("40768")
-    _canceled(call, old)
+    canceled(call, old)
     new = NewOrder(
         symbol=old.symbol,
         side=old.side,
@@ -137,21 +138,22 @@ def _modify(call: Call) -> Fields:
         client_order_id=body.new_client_oid,
         margin_mode=old.margin_mode,
     )
-    _placed(call, new)
+    placed(call, new)
     return {"clientOid": body.new_client_oid, "orderId": None}  # the new id is not known when it answers
 
 
 def _cancel(call: Call) -> Fields:
     body = call.body(_CancelBody)
     _check_product(body.product_type)
-    order = _found(call, body.symbol, body.order_id, body.client_oid)
+    order = found(call, body.symbol, body.order_id, body.client_oid)
     if order is None:
         raise BitgetError("40768")
-    _canceled(call, order)
+    canceled(call, order)
     return {"clientOid": order.client_order_id or f"sim{order.order_id}", "orderId": order.order_id}
 
 
-def _canceled(call: Call, order: Order) -> None:
+def canceled(call: Call, order: Order) -> None:
+    """Raises BitgetError: 22001, it is not open."""
     try:
         call.exchange.cancel(call.account, order.symbol, order_id=order.order_id, now=call.now)
     except RefusedError as refused:
@@ -163,7 +165,8 @@ def _check_product(product: str) -> None:
         raise BitgetError("40034", "productType")
 
 
-def _found(call: Call, symbol: str, order_id: str, client_order_id: str) -> Order | None:
+def found(call: Call, symbol: str, order_id: str, client_order_id: str) -> Order | None:
+    """The order of an instrument that a request names."""
     if not (order_id or client_order_id):
         raise BitgetError("40019", "orderId")
     order = call.exchange.find(call.account, order_id, client_order_id)
@@ -176,13 +179,14 @@ def _found(call: Call, symbol: str, order_id: str, client_order_id: str) -> Orde
 def _detail(call: Call) -> Fields:
     call.needs_product()
     ids = call.query.get("orderId", ""), call.query.get("clientOid", "")
-    order = _found(call, call.needed("symbol"), *ids)
-    if order is None or not call.venue.visible(order) or not (order.open or _kept(order, call.now)):
+    order = found(call, call.needed("symbol"), *ids)
+    if order is None or not call.venue.visible(order) or not (order.open or kept(order, call.now)):
         raise BitgetError("40109")
     return shapes.queried_order(order, call.account, call.closing, status="state")
 
 
-def _kept(order: Order, now: int) -> bool:
+def kept(order: Order, now: int) -> bool:
+    """Whether history still has an ended order."""
     return order.ts_updated > now - _KEEP
 
 
@@ -192,7 +196,7 @@ def _pending(call: Call) -> Fields:
 
 def _history(call: Call) -> Fields:
     ended = (order for order in call.exchange.orders(call.account) if not order.open)
-    return _orders(call, (order for order in ended if _kept(order, call.now)))
+    return _orders(call, (order for order in ended if kept(order, call.now)))
 
 
 def _orders(call: Call, orders: Iterable[Order]) -> Fields:
@@ -200,9 +204,9 @@ def _orders(call: Call, orders: Iterable[Order]) -> Fields:
     shown = (
         shapes.queried_order(order, call.account, call.closing, status="status")
         for order in orders
-        if call.venue.visible(order)
+        if not is_spot(order.symbol) and call.venue.visible(order)
     )
-    return _page(call, shown, "entrustedList", "orderId")
+    return page(call, shown, "entrustedList", "orderId")
 
 
 def _fills(call: Call) -> Fields:
@@ -213,20 +217,27 @@ def _fills(call: Call) -> Fields:
         if isinstance(entry, Executed)
         and entry.order.account == call.account.name
         and entry.ts > call.now - _KEEP
+        and not is_spot(entry.order.symbol)
         and call.venue.visible(entry.order)
     )
-    return _page(call, shown, "fillList", "tradeId")
+    return page(call, shown, "fillList", "tradeId")
 
 
-def _page(call: Call, rows: Iterable[Fields], key: str, cursor: str) -> Fields:
-    """Bitget's filters and pages over rows that come newest first. An empty page is null."""
+def page(call: Call, rows: Iterable[Fields], key: str, cursor: str) -> Fields:
+    """A page of rows that come newest first. An empty one is null."""
+    shown = listed(call, rows, cursor)
+    return {key: shown or None, "endId": shown[-1][cursor] if shown else None}
+
+
+def listed(call: Call, rows: Iterable[Fields], cursor: str) -> list[Fields]:
+    """Bitget's filters and pages over rows that come newest first."""
     limit = min(int(decimal(call.query.get("limit", str(_MAX_PAGE)), "limit")), _MAX_PAGE)
     page: list[Fields] = []
     for row in _matching(call, rows, cursor):
         if len(page) == limit:
             break
         page.append(row)
-    return {key: page or None, "endId": page[-1][cursor] if page else None}
+    return page
 
 
 def _matching(call: Call, rows: Iterable[Fields], cursor: str) -> Iterator[Fields]:

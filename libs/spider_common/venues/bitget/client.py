@@ -3,7 +3,7 @@
 Sources: https://www.bitget.com/api-doc/contract/ and ``/api-doc/common/signature``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import httpx
@@ -12,20 +12,23 @@ from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.orders import PositionSide
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
+from spider_common.domain.orders import OrderStatus, PositionSide
 from spider_common.domain.products import Account
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
 from spider_common.venues import rows
-from spider_common.venues.bitget import codes, parse, requests
+from spider_common.venues.bitget import codes, parse, requests, spot, spot_requests
+from spider_common.venues.bitget.asking import Asking
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.bitget.questions import Questions
 from spider_common.venues.bitget.session import PRODUCT, BitgetSession
+from spider_common.venues.bitget.spot_questions import SpotQuestions
 from spider_common.venues.outcomes import (
     Accepted,
+    Found,
     Lookup,
     Outcome,
     RateLimited,
@@ -36,6 +39,7 @@ from spider_common.venues.outcomes import (
     Unsent,
 )
 from spider_common.venues.rest import Reply, Rest
+from spider_common.venues.rows import Row
 from spider_common.venues.venue import PRIVATE, Capabilities, Told
 
 ORDERS: Final = Limit(10, 1.0)
@@ -46,6 +50,7 @@ CONNECTS: Final = Limit(300, 300.0)
 """Per address."""
 SOCKETS: Final = 100
 _SETTINGS: Final = Limit(5, 1.0)
+_SPOT_REPLACEMENTS: Final = Limit(5, 1.0)
 
 
 class BitgetClient:
@@ -59,6 +64,7 @@ class BitgetClient:
         request_age: the age (ns) past which the venue refuses a request. It has no other expiry, so a request
             is signed with its time set back, until it grows too old just when it should expire. None: the
             venue is not relied on for this; requests carry the true time and may be taken for 30 s.
+        spot_slippage_bps: by how much a spot market buy may exceed its reference price, in 1/10,000.
     """
 
     venue: Final = Venue.BITGET
@@ -75,16 +81,18 @@ class BitgetClient:
         closing: ClosingSide = ClosingSide.POSITION,
         orders: Limit = ORDERS,
         request_age: int | None = REQUEST_AGE,
+        spot_slippage_bps: int = spot_requests.SLIPPAGE_BPS,
     ) -> None:
         self._codec, self._budgets, self._clock = codec, budgets, clock
         self._rest = Rest(http=http, codec=codec, clock=clock)
         self._socket_url, self._closing, self._orders = socket_url, closing, orders
-        self._request_age = request_age
-        self._questions = Questions(rest=self._rest, budgets=budgets, clock=clock, closing=closing)
+        self._request_age, self._spot_slippage_bps = request_age, spot_slippage_bps
+        self._asking = Asking(rest=self._rest, budgets=budgets, clock=clock)
+        self._swaps, self._spot = Questions(self._asking, closing=closing), SpotQuestions(self._asking)
 
     @property
     def known_instruments(self) -> InstrumentList:
-        return self._questions.known_instruments
+        return self._asking.known_instruments
 
     @property
     def capabilities(self) -> Capabilities:
@@ -95,7 +103,7 @@ class BitgetClient:
             hedge_mode=True,
             sockets=SOCKETS,
             limits={
-                "place, cancel, amend": f"{self._orders.count}/s each, an account",
+                "place, cancel, amend": f"{self._orders.count}/s each, an account and kind (spot amend 5/s)",
                 "queries": "10/s each, an account (positions 5/s)",
                 "settings": "5/s each, an account",
                 "connects": f"{CONNECTS.count} in 5 min an address",
@@ -104,15 +112,19 @@ class BitgetClient:
         )
 
     async def instruments(self) -> Sequence[Instrument]:
-        body = await self._questions.query(
-            None, "public/mix", "mix/market/contracts", {"productType": PRODUCT}
+        contracts = await self._listed("public/mix", "mix/market/contracts", {"productType": PRODUCT})
+        pairs = await self._listed("public/spot", "spot/public/symbols", {})
+        read = (
+            *(parse.instrument(row, place=f"contracts[{at}]") for at, row in enumerate(contracts)),
+            *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(pairs)),
         )
-        listed = rows.children(body, "data", "contracts")
-        read = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(listed))
         found = [instrument for instrument in read if instrument is not None]
-        self._codec.set_instruments(listed)
-        self._questions.known_instruments = InstrumentList(found)
+        self._codec.set_instruments(contracts, pairs)
+        self._asking.known_instruments = InstrumentList(found)
         return found
+
+    async def _listed(self, section: str, path: str, asked: Mapping[str, str]) -> list[Row]:
+        return rows.children(await self._asking.query(None, section, path, asked), "data", path)
 
     def session(
         self,
@@ -138,7 +150,7 @@ class BitgetClient:
     async def ready_to_place(self, order: OrderRequest) -> None:
         account = order.account.account
         await self._budgets.acquire(
-            (self._orders_of(order.account), self._orders), client=account, reducing=order.reduces
+            (self._orders_of(order), self._orders), client=account, reducing=order.reduces
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
@@ -146,31 +158,49 @@ class BitgetClient:
         if listed is None:
             return Refused(Reason.INSTRUMENT_CHANGED)
         try:
-            request = requests.place(order, self._codec, listed, self._closing)
+            if _is_spot(order.symbol):
+                if spot_requests.lacks_bound(order):
+                    return Refused(Reason.NO_REFERENCE_PRICE)
+                request = spot_requests.place(order, self._codec, listed, self._spot_slippage_bps)
+            else:
+                request = requests.place(order, self._codec, listed, self._closing)
         except ValueError:  # delisted, or another lot, since the order was planned
             return Refused(Reason.INSTRUMENT_CHANGED)
         outcome = await self._write(credentials, request, expires)
         if isinstance(outcome, RateLimited):
-            await self._budgets.back_off(self._orders_of(order.account), self._orders, outcome.until)
+            await self._budgets.back_off(self._orders_of(order), self._orders, outcome.until)
         return outcome
 
     async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
         """Takes an order back; one that is not among the orders is looked for among the conditional ones."""
-        account = order.account.account
-        await self._budgets.acquire((("bitget/cancel", account), ORDERS))
-        outcome = await self._write(credentials, requests.cancel(order), expires, of_order=True)
+        account, ask = order.account.account, spot_requests if _is_spot(order.symbol) else requests
+        request, of_plan = ask.cancel(order), ask.cancel_plan(order)
+        await self._budgets.acquire(((request.path, account), ORDERS))
+        outcome = await self._write(credentials, request, expires, of_order=True)
         if not isinstance(outcome, Rejected) or outcome.code not in codes.NOT_FOUND:
             return outcome
-        await self._budgets.acquire((("bitget/cancel-plan", account), ORDERS))
-        of_plan = await self._write(credentials, requests.cancel_plan(order), expires, of_order=True)
-        return outcome if isinstance(of_plan, Rejected) else of_plan
+        await self._budgets.acquire(((of_plan.path, account), ORDERS))
+        second = await self._write(credentials, of_plan, expires, of_order=True)
+        return outcome if isinstance(second, Rejected) else second
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
-        """Replaces an untouched limit order. The new one is made later: look it up by its client order id."""
+        """Replaces an untouched limit order. The new one is made later: look it up by its client order id.
+
+        Spot would replace a partly filled order with a whole one, so there the order is looked at first; a
+        fill between the two requests still comes on top.
+        """
         if change.price is None:
             return Refused(Reason.NOT_AMENDABLE)
-        await self._budgets.acquire((("bitget/modify", change.ref.account.account), ORDERS))
-        request = requests.modify(change, change.price)
+        is_spot = _is_spot(change.ref.symbol)
+        if is_spot:
+            found = await self._spot.find(credentials, change.ref)
+            if isinstance(found, Unknown):
+                return Unsent(f"the order could not be looked at: {found.why}")
+            if not isinstance(found, Found) or found.fact.status is not OrderStatus.LIVE:
+                return Refused(Reason.NOT_AMENDABLE)
+        request = (spot_requests if is_spot else requests).modify(change, change.price)
+        limit = _SPOT_REPLACEMENTS if is_spot else ORDERS
+        await self._budgets.acquire(((request.path, change.ref.account.account), limit))
         outcome = await self._write(credentials, request, expires, of_order=True)
         # the id in the answer is that of the old order, where there is one
         return Accepted(None) if isinstance(outcome, Accepted) else outcome
@@ -213,30 +243,44 @@ class BitgetClient:
         return _outcome(reply, self._clock.now(), of_order=of_order)
 
     @staticmethod
-    def _orders_of(account: Account) -> tuple[str, str]:
-        return "bitget/order", account.account
+    def _orders_of(order: OrderRequest) -> tuple[str, str]:
+        return "bitget/spot-order" if _is_spot(order.symbol) else "bitget/order", order.account.account
 
     # Questions
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
-        return await self._questions.find(credentials, order)
+        questions = self._spot if _is_spot(order.symbol) else self._swaps
+        return await questions.find(credentials, order)
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
-        return await self._questions.sweep(credentials, account, since=since)
+        told = (
+            await self._swaps.sweep(credentials, account, since=since),
+            await self._spot.sweep(credentials, account, since=since),
+        )
+        facts = (fact for each in told for fact in each.facts)
+        executions = (execution for each in told for execution in each.executions)
+        return Told(
+            facts=tuple(sorted(facts, key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
+            executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
+            equities=tuple(equity for each in told for equity in each.equities),
+            positions=tuple(position for each in told for position in each.positions),
+        )
 
     async def server_time(self) -> int:
         """Also sets the offset by which requests are signed from then on."""
         asked = self._clock.now()
-        body = await self._questions.query(None, "public/common", "public/time", {})
+        body = await self._asking.query(None, "public/common", "public/time", {})
         told = rows.milliseconds(rows.child(body, "data", "time"), "serverTime", "time.data")
         self._rest.learn_time(told, asked=asked)
         return told
 
     async def permissions(self, credentials: Credentials) -> KeyPermissions:
-        body = await self._questions.query(
-            credentials, "private/spot", "spot/account/info", {}, AccountId("")
-        )
+        body = await self._asking.query(credentials, "private/spot", "spot/account/info", {}, AccountId(""))
         return parse.permissions(rows.child(body, "data", "info"), place="info.data")
+
+
+def _is_spot(symbol: str) -> bool:
+    return symbol.endswith(SPOT_MARK)
 
 
 def _outcome(reply: Reply, now: int, *, of_order: bool) -> Outcome:
@@ -252,6 +296,10 @@ def _outcome(reply: Reply, now: int, *, of_order: bool) -> Outcome:
             if not done:
                 return Rejected("22001", codes.GONE["22001"])
             made = done[0]
+        if isinstance(made, dict) and made.get("success", "success") != "success":  # of a spot replacement
+            return Unknown(
+                f"the old order may be cancelled: {rows.text(made, 'msg', 'answer.data', default='')}"
+            )
         told = rows.text(made, "orderId", "answer.data", default="") if isinstance(made, dict) else ""
         return Accepted(VenueOrderId(told) if told else None)  # one-way reduce-only orders may have none
     except UnreadableFrame as error:

@@ -15,11 +15,20 @@ from typing import Final
 import msgspec
 
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
+from spider_common.domain.identifiers import AccountId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
-from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
 from spider_common.domain.products import Equity
 from spider_common.domain.requests import KeyPermissions, PositionFact
+from spider_common.venues.bitget.fields import (
+    KIND,
+    PLAN_STATUS,
+    SIDE,
+    STATUS,
+    client_order_id,
+    known_instrument,
+    order_type,
+)
 from spider_common.venues.outcomes import UnreadableFrame
 from spider_common.venues.rows import (
     Row,
@@ -62,33 +71,6 @@ PUSHED: Final = Names("instId", "status", "accBaseVolume")
 DETAIL: Final = Names("symbol", "state", "baseVolume")
 LISTED: Final = Names("symbol", "status", "baseVolume")
 
-_STATUS: Final = {
-    "live": OrderStatus.LIVE,
-    "new": OrderStatus.LIVE,
-    "partially_filled": OrderStatus.PARTIALLY_FILLED,
-    "filled": OrderStatus.FILLED,
-    "canceled": OrderStatus.CANCELED,
-    "cancelled": OrderStatus.CANCELED,
-}
-# A conditional order ends when it sets off an order of its own, whose id is another.
-_PLAN_STATUS: Final = {
-    "live": OrderStatus.LIVE,
-    "executing": OrderStatus.LIVE,
-    "executed": OrderStatus.CANCELED,
-    "fail_execute": OrderStatus.CANCELED,
-    "cancelled": OrderStatus.CANCELED,
-    "canceled": OrderStatus.CANCELED,
-}
-_FORCE: Final = {
-    "": OrderType.LIMIT,
-    "gtc": OrderType.LIMIT,
-    "normal": OrderType.LIMIT,
-    "post_only": OrderType.POST_ONLY,
-    "ioc": OrderType.IOC,
-    "fok": OrderType.FOK,
-}
-_KIND: Final = {"market": OrderType.MARKET, "limit": OrderType.LIMIT}
-_SIDE: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _SIGN: Final = {"long": 1, "short": -1}
 _LEG: Final = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
 _HEDGED: Final = {"hedge_mode": True, "one_way_mode": False}
@@ -110,22 +92,19 @@ def order(
     Raises:
         UnreadableFrame: a field is missing or has a value that the documentation does not have.
     """
-    known = _instrument(row, names.symbol, place, instruments)
+    known = known_instrument(row, names.symbol, place, instruments)
     leg, side, closes = _direction(row, place)
-    kind = one_of(row, "orderType", place, _KIND)
-    if kind is OrderType.LIMIT:
-        kind = one_of(row, "force", place, _FORCE, default="")
     return OrderFact(
         venue=Venue.BITGET,
         account=account,
         symbol=known.symbol,
         venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
-        client_order_id=_client_order_id(row, place),
+        client_order_id=client_order_id(row, place),
         side=side,
         position_side=leg,
         reduce_only=closes,
-        order_type=kind,
-        status=one_of(row, names.status, place, _STATUS),
+        order_type=order_type(row, place),
+        status=one_of(row, names.status, place, STATUS),
         quantity=known.to_base(amount(row, "size", place)),
         cum_filled=known.to_base(amount(row, names.filled, place)),
         price=optional_number(row, "price", place) or None,
@@ -142,21 +121,21 @@ def plan_order(
 
     It never fills: what it sets off is an order of its own.
     """
-    known = _instrument(row, "instId" if pushed else "symbol", place, instruments)
+    known = known_instrument(row, "instId" if pushed else "symbol", place, instruments)
     leg, side, closes = _direction(row, place)
-    kind = one_of(row, "orderType", place, _KIND)
+    kind = one_of(row, "orderType", place, KIND)
     price = optional_number(row, "executePrice", place) or optional_number(row, "price", place)
     return OrderFact(
         venue=Venue.BITGET,
         account=account,
         symbol=known.symbol,
         venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
-        client_order_id=_client_order_id(row, place),
+        client_order_id=client_order_id(row, place),
         side=side,
         position_side=leg,
         reduce_only=closes,
         order_type=kind,
-        status=one_of(row, "status" if pushed else "planStatus", place, _PLAN_STATUS),
+        status=one_of(row, "status" if pushed else "planStatus", place, PLAN_STATUS),
         quantity=known.to_base(amount(row, "size", place, empty=_NOTHING)),
         cum_filled=_NOTHING,
         price=None if kind is OrderType.MARKET else price or None,
@@ -170,14 +149,14 @@ def execution(row: Row, *, place: str, account: AccountId, instruments: Instrume
     """The fill that a row of the orders channel tells of, if it does."""
     if not text(row, "tradeId", place, default=""):
         return None
-    known = _instrument(row, PUSHED.symbol, place, instruments)
+    known = known_instrument(row, PUSHED.symbol, place, instruments)
     return Execution(
         venue=Venue.BITGET,
         account=account,
         symbol=known.symbol,
         trade_id=TradeId(identifier(row, "tradeId", place)),
         venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
-        client_order_id=_client_order_id(row, place),
+        client_order_id=client_order_id(row, place),
         side=_direction(row, place)[1],
         quantity=known.to_base(amount(row, "baseVolume", place)),
         price=amount(row, "fillPrice", place),
@@ -191,8 +170,8 @@ def fill(
     row: Row, *, place: str, account: AccountId, instruments: InstrumentList, closing: ClosingSide
 ) -> Execution:
     """A row of ``order/fills`` or of the fill channel. Most name no client order id, none a position."""
-    known = _instrument(row, "symbol", place, instruments)
-    side = one_of(row, "side", place, _SIDE)
+    known = known_instrument(row, "symbol", place, instruments)
+    side = one_of(row, "side", place, SIDE)
     if closing is ClosingSide.POSITION and _is_hedged(row, place) and _closes(row, place):
         side = _opposite(side)
     fees = children(row, "feeDetail", place, null=True)
@@ -203,7 +182,7 @@ def fill(
         symbol=known.symbol,
         trade_id=TradeId(identifier(row, "tradeId", place)),
         venue_order_id=VenueOrderId(identifier(row, "orderId", place)),
-        client_order_id=_client_order_id(row, place),
+        client_order_id=client_order_id(row, place),
         side=side,
         quantity=known.to_base(amount(row, "baseVolume", place)),
         price=amount(row, "price", place),
@@ -228,7 +207,7 @@ def position(
     row: Row, *, place: str, account: AccountId, instruments: InstrumentList, pushed: bool
 ) -> PositionFact:
     """A row of the positions channel or of ``position/all-position``."""
-    known = _instrument(row, "instId" if pushed else "symbol", place, instruments)
+    known = known_instrument(row, "instId" if pushed else "symbol", place, instruments)
     held = known.to_base(amount(row, "total", place))
     return PositionFact(
         venue=Venue.BITGET,
@@ -278,7 +257,7 @@ def _direction(row: Row, place: str) -> tuple[PositionSide, Side, bool]:
     """Which position an order works on, which way it trades, and whether it can only reduce."""
     if not _is_hedged(row, place):
         only_reduces = one_of(row, "reduceOnly", place, _FLAG, default="")
-        return PositionSide.NET, one_of(row, "side", place, _SIDE), only_reduces
+        return PositionSide.NET, one_of(row, "side", place, SIDE), only_reduces
     leg = one_of(row, "posSide", place, _LEG)
     opening = Side.BUY if leg is PositionSide.LONG else Side.SELL
     closes = _closes(row, place)
@@ -299,18 +278,3 @@ def _closes(row: Row, place: str) -> bool:
 
 def _opposite(side: Side) -> Side:
     return Side.SELL if side is Side.BUY else Side.BUY
-
-
-def _client_order_id(row: Row, place: str) -> ClientOrderId | None:
-    told = text(row, "clientOid", place, default="") or text(row, "clientOId", place, default="")
-    return ClientOrderId(told) if told else None
-
-
-def _instrument(row: Row, field: str, place: str, instruments: InstrumentList) -> Instrument:
-    symbol = text(row, field, place).upper()  # the documentation shows some in lower case
-    found = instruments.get(Venue.BITGET, symbol)
-    if found is None:
-        raise UnreadableFrame(
-            f"{place}.{field}: {symbol!r} is no instrument we know; refresh the instrument list"
-        )
-    return found

@@ -1,4 +1,4 @@
-"""What Bitget is asked about an account, and its answers read.
+"""What Bitget is asked about an account's swaps, and its answers read.
 
 Sources: https://www.bitget.com/api-doc/contract/trade/ and ``/contract/account/``.
 """
@@ -6,39 +6,29 @@ Sources: https://www.bitget.com/api-doc/contract/trade/ and ``/contract/account/
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
-from spider_common.budgets.fair import Budgets
-from spider_common.budgets.limits import ADDRESS, Limit
-from spider_common.clock import NS_PER_MS, Clock
+from spider_common.clock import NS_PER_MS
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId
-from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.requests import OrderRef
 from spider_common.secret import Credentials
 from spider_common.venues import rows
-from spider_common.venues.bitget import codes, parse, requests
+from spider_common.venues.bitget import codes, parse
+from spider_common.venues.bitget.asking import Asking, CodeError, with_orders
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.bitget.session import PRODUCT
 from spider_common.venues.outcomes import Found, Lookup, NotFound, Unknown, VenueError
-from spider_common.venues.rest import Rest
 from spider_common.venues.rows import Row
 from spider_common.venues.venue import Told
 
-_QUERIES: Final = {"mix/position/all-position": Limit(5, 1.0), "spot/account/info": Limit(1, 1.0)}
-_QUERY: Final = Limit(10, 1.0)
 _PLANS: Final = ("normal_plan", "profit_loss")
-_PAGE: Final = 100
-_MOST_PAGES: Final = 50
 
 
 class Questions:
-    """Asks for all accounts. `known_instruments`: what rows may be about."""
+    """Asks for all accounts."""
 
-    def __init__(self, *, rest: Rest, budgets: Budgets, clock: Clock, closing: ClosingSide) -> None:
-        self._rest, self._budgets, self._clock, self._closing = rest, budgets, clock, closing
-        self.known_instruments = InstrumentList(())
+    def __init__(self, asking: Asking, *, closing: ClosingSide) -> None:
+        self._asking, self._closing = asking, closing
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
         account = order.account.account
@@ -47,9 +37,10 @@ class Questions:
             detail = await self._detail(credentials, account, named)
             if detail is not None:
                 return Found(detail)
-            for listed in await self._page(credentials, account, "orders-history", named):
-                if listed.get("clientOid") == order.client_order_id:
-                    return Found(self._order(listed, parse.LISTED, "entrustedList[0]", account))
+            listed, _ = await self._page(credentials, account, "orders-history", named)
+            for at, row in enumerate(listed):
+                if row.get("clientOid") == order.client_order_id:
+                    return Found(self._order(row, parse.LISTED, f"entrustedList[{at}]", account))
             return await self._find_plan(credentials, account, named)
         except VenueError as error:
             return Unknown(str(error))
@@ -60,19 +51,29 @@ class Questions:
         """A conditional order is in lists of its own."""
         for path in ("orders-plan-pending", "orders-plan-history"):
             for plan in _PLANS:
-                page = await self._page(credentials, account, path, {**named, "planType": plan})
+                page, _ = await self._page(credentials, account, path, {**named, "planType": plan})
                 for at, row in enumerate(page):
                     if row.get("clientOid") == named["clientOid"]:
-                        fact = parse.plan_order(
-                            row,
-                            place=f"{path}[{at}]",
-                            account=account,
-                            instruments=self.known_instruments,
-                            seen=self._clock.now(),
-                            pushed=False,
-                        )
-                        return Found(fact)
+                        return Found(self._plan_order(row, f"{path}[{at}]", account))
         return NotFound()
+
+    async def _conditionals(
+        self, credentials: Credentials, account: AccountId, since: int
+    ) -> list[OrderFact]:
+        """The conditional orders that wait, and of the latest hundred of each kind that ended those since."""
+        told: list[OrderFact] = []
+        for plan in _PLANS:
+            asked = {"productType": PRODUCT, "planType": plan}
+            waiting = await self._pages(credentials, account, "orders-plan-pending", asked)
+            ended, _ = await self._page(credentials, account, "orders-plan-history", asked)
+            told += [
+                self._plan_order(row, f"orders-plan-pending[{at}]", account) for at, row in enumerate(waiting)
+            ]
+            over = [
+                self._plan_order(row, f"orders-plan-history[{at}]", account) for at, row in enumerate(ended)
+            ]
+            told += [fact for fact in over if fact.ts_venue >= since]
+        return told
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
         product = {"productType": PRODUCT}
@@ -87,26 +88,32 @@ class Questions:
             for fact in [self._order(row, parse.LISTED, f"entrustedList[{at}]", account)]
         }
         fills = await self._pages(credentials, account, "fills", asked, key="fillList")
-        executions: list[Execution] = []
-        for at, row in enumerate(fills):
-            execution = parse.fill(
-                row,
-                place=f"fillList[{at}]",
-                account=account,
-                instruments=self.known_instruments,
-                closing=self._closing,
-            )
-            # History goes by the time an order was made. One made before and ended since is in neither
-            # listing, but if it was filled its fills, which go by their own time, name it.
-            if execution.venue_order_id not in facts:
-                named = {**product, "symbol": execution.symbol, "orderId": execution.venue_order_id}
-                fact = await self._detail(credentials, account, named)
-                if fact is None:
-                    raise VenueError(f"order {execution.venue_order_id}: has a fill, and is not found")
-                facts[execution.venue_order_id] = fact
-            executions.append(_completed(execution, facts[execution.venue_order_id]))
-        balance = await self.query(credentials, "private/mix", "mix/account/accounts", product, account)
-        held = await self.query(
+        instruments = self._asking.known_instruments
+
+        async def look_up(execution: Execution) -> OrderFact | None:
+            named = {**product, "symbol": execution.symbol, "orderId": execution.venue_order_id}
+            return await self._detail(credentials, account, named)
+
+        executions = await with_orders(
+            (
+                parse.fill(
+                    row,
+                    place=f"fillList[{at}]",
+                    account=account,
+                    instruments=instruments,
+                    closing=self._closing,
+                )
+                for at, row in enumerate(fills)
+            ),
+            facts,
+            look_up,
+        )
+        for fact in await self._conditionals(credentials, account, since):
+            facts[fact.venue_order_id] = fact
+        balance = await self._asking.query(
+            credentials, "private/mix", "mix/account/accounts", product, account
+        )
+        held = await self._asking.query(
             credentials,
             "private/mix",
             "mix/position/all-position",
@@ -119,16 +126,12 @@ class Questions:
             for at, row in enumerate(rows.children(balance, "data", "accounts"))
         )
         return Told(
-            facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
-            executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
+            facts=tuple(facts.values()),
+            executions=tuple(executions),
             equities=tuple(equity for equity in equities if equity is not None),
             positions=tuple(
                 parse.position(
-                    row,
-                    place=f"positions[{at}]",
-                    account=account,
-                    instruments=self.known_instruments,
-                    pushed=False,
+                    row, place=f"positions[{at}]", account=account, instruments=instruments, pushed=False
                 )
                 for at, row in enumerate(rows.children(held, "data", "positions", null=True))
             ),
@@ -138,8 +141,8 @@ class Questions:
         self, credentials: Credentials, account: AccountId, named: Mapping[str, str]
     ) -> OrderFact | None:
         try:
-            body = await self.query(credentials, "private/mix", "mix/order/detail", named, account)
-        except _CodeError as error:
+            body = await self._asking.query(credentials, "private/mix", "mix/order/detail", named, account)
+        except CodeError as error:
             if error.code in codes.NOT_FOUND:
                 return None
             raise
@@ -151,16 +154,19 @@ class Questions:
             names,
             place=place,
             account=account,
-            instruments=self.known_instruments,
-            seen=self._clock.now(),
+            instruments=self._asking.known_instruments,
+            seen=self._asking.clock.now(),
         )
 
-    async def _page(
-        self, credentials: Credentials, account: AccountId, path: str, asked: Mapping[str, str]
-    ) -> list[Row]:
-        """The first page of a listing of orders."""
-        body = await self.query(credentials, "private/mix", f"mix/order/{path}", asked, account)
-        return rows.children(rows.child(body, "data", path), "entrustedList", path, null=True)
+    def _plan_order(self, row: Row, place: str, account: AccountId) -> OrderFact:
+        return parse.plan_order(
+            row,
+            place=place,
+            account=account,
+            instruments=self._asking.known_instruments,
+            seen=self._asking.clock.now(),
+            pushed=False,
+        )
 
     async def _pages(
         self,
@@ -171,53 +177,21 @@ class Questions:
         *,
         key: str = "entrustedList",
     ) -> list[Row]:
-        """All rows of a listing, which comes newest first, 100 a page, continued below the last one's id."""
-        found: list[Row] = []
-        below: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
-            body = await self.query(
-                credentials, "private/mix", f"mix/order/{path}", {**asked, **below}, account
-            )
-            data = rows.child(body, "data", path)
-            page = rows.children(data, key, path, null=True)
-            found.extend(page)
-            if len(page) < _PAGE:
-                return found
-            below = {"idLessThan": rows.identifier(data, "endId", path)}
-        raise VenueError(f"{path}: more than {_MOST_PAGES * _PAGE} rows; sweep more often")
+        return await self._asking.pages(
+            lambda below: self._page(credentials, account, path, {**asked, **below}, key=key), path
+        )
 
-    async def query(
+    async def _page(
         self,
-        credentials: Credentials | None,
-        section: str,
+        credentials: Credentials,
+        account: AccountId,
         path: str,
         asked: Mapping[str, str],
-        account: AccountId | None = None,
-    ) -> Row:
-        """The body of a GET that succeeded.
-
-        Raises:
-            VenueError: no answer, an error code, or an answer that cannot be read.
-        """
-        if credentials is not None and credentials.passphrase is None:
-            raise VenueError(f"{path}: Bitget keys have a passphrase; add it to the account's secret")
-        counted_for = (ADDRESS, path) if account is None else (path, account)
-        await self._budgets.acquire((counted_for, _QUERIES.get(path, _QUERY)))
-        reply = await self._rest.ask(credentials, requests.question(section, path, asked))
-        code = rows.code(reply.body, "code", path)
-        if code != codes.ACCEPTED:
-            raise _CodeError(path, code, rows.text(reply.body, "msg", path, default=""))
-        return reply.body
-
-
-class _CodeError(VenueError):
-    """Bitget answered with an error code."""
-
-    def __init__(self, path: str, code: str, words: str) -> None:
-        self.code = code
-        super().__init__(f"{path}: {code} {words}")
-
-
-def _completed(execution: Execution, fact: OrderFact) -> Execution:
-    """A fill as its order has it: the venue's fills tell neither our id nor, in hedge mode, the direction."""
-    return msgspec.structs.replace(execution, client_order_id=fact.client_order_id, side=fact.side)
+        *,
+        key: str = "entrustedList",
+    ) -> tuple[list[Row], str]:
+        """A page of a listing and the id of its last row."""
+        body = await self._asking.query(credentials, "private/mix", f"mix/order/{path}", asked, account)
+        page = rows.child(body, "data", path)
+        listed = rows.children(page, key, path, null=True)
+        return listed, rows.identifier(page, "endId", path) if listed else ""

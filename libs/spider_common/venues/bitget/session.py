@@ -14,7 +14,7 @@ from spider_common.domain.identifiers import AccountId
 from spider_common.domain.instruments import InstrumentList
 from spider_common.secret import Credentials
 from spider_common.venues import rows
-from spider_common.venues.bitget import codes, parse
+from spider_common.venues.bitget import codes, parse, spot
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.login import login_frame
 from spider_common.venues.outcomes import UnreadableFrame
@@ -34,6 +34,9 @@ CHANNELS: Final = (
     {"instType": PRODUCT, "channel": "orders-algo", "instId": "default"},
     {"instType": PRODUCT, "channel": "positions", "instId": "default"},
     {"instType": PRODUCT, "channel": "account", "coin": "default"},
+    {"instType": spot.PRODUCT, "channel": "orders", "instId": "default"},
+    {"instType": spot.PRODUCT, "channel": "orders-algo", "instId": "default"},
+    {"instType": spot.PRODUCT, "channel": "account", "coin": "default"},
 )
 
 
@@ -56,7 +59,7 @@ class BitgetSession:
         self._ahead = ahead
         self._credentials, self._account = credentials, account
         self._instruments, self._closing = instruments, closing
-        self._unacknowledged = {channel["channel"] for channel in CHANNELS}
+        self._unacknowledged = {(channel["instType"], channel["channel"]) for channel in CHANNELS}
         self._ready_by: int | None = None
         self._pong_by: int | None = None
         self._ping_at = 0
@@ -118,8 +121,7 @@ class BitgetSession:
             case "login" if code == "0":
                 return [Send(_encode({"op": "subscribe", "args": CHANNELS}))]
             case "subscribe":
-                channel = rows.text(rows.child(body, "arg", "frame"), "channel", "frame.arg")
-                self._unacknowledged.discard(channel)
+                self._unacknowledged.discard(_channel(body))
                 if self._unacknowledged or self._ready_by is None:
                     return []
                 self._ready_by = None
@@ -140,12 +142,14 @@ def told(
     Raises:
         UnreadableFrame: it does not look as documented.
     """
-    argument = rows.child(body, "arg", "frame")
-    product = rows.text(argument, "instType", "arg")
-    if product != PRODUCT:  # spot instruments go by the same names as swaps
-        raise UnreadableFrame(f"arg.instType: {product!r} is not {PRODUCT}, the product that is read")
+    product, channel = _channel(body)
+    if product == spot.PRODUCT:
+        return spot.told(body, channel, account=account, instruments=instruments, seen=seen)
+    if product != PRODUCT:
+        known = f"{PRODUCT} or {spot.PRODUCT}"
+        raise UnreadableFrame(f"arg.instType: {product!r} is not {known}, the products that are read")
     placed = [(row, f"data[{at}]") for at, row in enumerate(rows.children(body, "data", "frame"))]
-    match rows.text(argument, "channel", "arg"):
+    match channel:
         case "orders":
             executions = (
                 parse.execution(row, place=place, account=account, instruments=instruments)
@@ -191,6 +195,12 @@ def told(
             return Told(equities=tuple(equity for equity in equities if equity is not None))
         case other:
             raise UnreadableFrame(f"arg.channel: {other!r} is not a channel that we subscribe to")
+
+
+def _channel(body: Row) -> tuple[str, str]:
+    """The product and the channel that a frame is about."""
+    argument = rows.child(body, "arg", "frame")
+    return rows.text(argument, "instType", "arg"), rows.text(argument, "channel", "arg")
 
 
 def _encode(message: object) -> str:
