@@ -20,18 +20,15 @@ GRACE_NS: Final = 10 * NS_PER_S
 """How late a push may be, and how near to the beginning of a stream one may be missing. Venues push within a
 second; a new socket hears all only some time after its subscriptions are acknowledged, and clocks differ."""
 
-Heard = dict[VenueOrderId, tuple[Decimal, int]]
-"""Of each order the most that was told filled, and its ts_venue. An account's sockets share it: where one
-tells of swaps and another of spot, neither has missed what the other has told."""
-
 
 class Hearing:
-    """What one account's sockets have told, and since when this one should have told all of its part."""
+    """What one account's sockets have told, and since when they should have told all."""
 
-    def __init__(self, clock: Clock, heard: Heard) -> None:
-        self._clock, self._filled = clock, heard
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._since: int | None = None  # from then on the socket should have told; None: there is none
         self._busy_since: int | None = None
+        self._filled: dict[VenueOrderId, tuple[Decimal, int]] = {}  # most told filled, and its ts_venue
 
     def ready(self) -> None:
         """A socket is subscribed."""
@@ -72,6 +69,5 @@ class Hearing:
             and fact.cum_filled > self._filled.get(fact.venue_order_id, (ZERO, 0))[0]
         ]
         # Nothing that changed before this sweep's time is asked for again by the next.
-        for order in [order for order, told in self._filled.items() if told[1] < swept.since]:
-            del self._filled[order]
+        self._filled = {order: told for order, told in self._filled.items() if told[1] >= swept.since}
         return missed

@@ -10,7 +10,6 @@ import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from services.ingest.hearing import Heard
 from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from services.ingest.sessions import AccountSession
@@ -167,13 +166,11 @@ class Ingest:
             clock=ports.clock,
             log=ports.log,
         )
-        heard: Heard = {}
         sessions = [
             AccountSession(
                 account,
                 client=client,
                 socket=socket,
-                heard=heard,
                 key=key,
                 network=ports.network,
                 tls=ports.tls,
@@ -191,8 +188,9 @@ class Ingest:
         await nursery.start(session.serve, name=f"ingest.session{name}")
 
     def _count(self, venue: Venue, most: int | None) -> None:
-        """Says so when there are more accounts, each with its socket, than a venue lets an address have."""
-        sockets = sum(each is venue for each, _ in self._running)
+        """Says so when there are more sockets than a venue lets an address have."""
+        accounts = sum(each is venue for each, _ in self._running)
+        sockets = accounts * len(self._ports.venues[venue].sockets)
         if most is not None and sockets > most:
             self._ports.log.error("sockets.too_many", venue=venue, sockets=sockets, most=most)
 

@@ -5,10 +5,11 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
+import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from services.ingest.hearing import Heard, Hearing
+from services.ingest.hearing import Hearing
 from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from services.ingest.sweep import Sweeper, Swept
@@ -29,6 +30,7 @@ from spider_common.venues.venue import (
     Told,
     Unreadable,
     VenueClient,
+    socket_of,
 )
 
 BACKOFF_FIRST_S: Final = 0.5
@@ -63,7 +65,6 @@ class AccountSession:
         clock: Clock,
         rng: random.Random,
         log: FilteringBoundLogger,
-        heard: Heard | None = None,
     ) -> None:
         self._account, self._client, self._key = account, client, key
         self._socket = socket
@@ -72,7 +73,7 @@ class AccountSession:
         self._log = log.bind(venue=account.venue, account=account.account, socket=socket)
         self._failures = 0
         self._unreadable = 0
-        self._hearing = Hearing(clock, {} if heard is None else heard)
+        self._hearing = Hearing(clock)
         self._rotate: Callable[[], None] | None = None
         self.silent_rotations = 0
 
@@ -101,11 +102,17 @@ class AccountSession:
 
     def compare(self, swept: Swept) -> None:
         """Holds what a sweep has told against what the socket has: one that missed a fill is replaced."""
-        missed = self._hearing.missed(swept)
+        missed = self._hearing.missed(self._mine(swept))
         if missed and self._rotate is not None:
             self.silent_rotations += 1
             self._log.warning("session.silent", missed=missed, silent_rotations=self.silent_rotations)
             self._rotate()
+
+    def _mine(self, swept: Swept) -> Swept:
+        """Of what a sweep has told, that which this socket tells."""
+        sockets = self._client.sockets
+        facts = (fact for fact in swept.told.facts if socket_of(fact.symbol, sockets) == self._socket)
+        return msgspec.structs.replace(swept, told=Told(facts=tuple(facts)))
 
     def _backoff(self) -> float:
         """Full jitter: many sessions that broke together do not come back together."""

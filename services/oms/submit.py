@@ -20,10 +20,11 @@ from services.oms.reference import Reference
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
 from spider_common.domain import journal
 from spider_common.domain.identifiers import ClientOrderId, Venue
+from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.intents import Intent
 from spider_common.domain.journal import JournalRow, Timing
 from spider_common.domain.orders import CopyState
-from spider_common.domain.positions import Book
+from spider_common.domain.positions import Book, LegKind
 from spider_common.domain.products import Product
 from spider_common.domain.reasons import Reason
 from spider_common.secret import Credentials
@@ -141,7 +142,7 @@ class Submitter:
 
     async def _step(self, row: JournalRow, book: Book, intent: Intent, patience_s: float) -> Intent:
         if intent.state is CopyState.HELD:
-            return journal.release(intent) if journal.may_release(book, intent) else intent
+            return self._release(book, intent)
         try:
             credentials = await self._secrets.credentials(intent.account.account)
         except SecretsUnavailable as error:
@@ -155,6 +156,16 @@ class Submitter:
         if intent.state is CopyState.IN_DOUBT:
             return await self._ask(intent, credentials)
         return await self._send(row, intent, credentials, patience_s)
+
+    def _release(self, book: Book, intent: Intent) -> Intent:
+        """A held order whose turn it is; a sale of coins only if there is something to sell."""
+        if not journal.may_release(book, intent):
+            return intent
+        listed = self._venues[intent.account.venue].known_instruments.get(intent.account.venue, intent.symbol)
+        coins = listed is not None and listed.kind is InstrumentKind.SPOT and intent.leg is LegKind.CLOSE
+        if coins and not journal.is_covered(book, intent):
+            return journal.deny(intent, Reason.NOTHING_TO_CLOSE)
+        return journal.release(intent)
 
     async def _send(
         self, row: JournalRow, intent: Intent, credentials: Credentials, patience_s: float

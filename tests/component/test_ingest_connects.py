@@ -65,12 +65,12 @@ async def test_sessions_wait_for_their_turn(autojump_clock: MockClock) -> None:
 
         bench.world._network.connect = watched
         async with running_ingest(bench):
-            assert len(opened) == 8
+            assert len(opened) == 16  # two for each account
             for account in bench.venue.exchange.accounts:
                 bench.act(DropSockets(account=account))
-            await trio.sleep(15)
-            assert len(opened) == 16
-            assert all(len(bench.venue.sessions(each)) == 1 for each in bench.venue.exchange.accounts)
+            await trio.sleep(25)
+            assert len(opened) == 32
+            assert all(len(bench.venue.sessions(each)) == 2 for each in bench.venue.exchange.accounts)
         assert most_in_a_window(opened, okx.CONNECTS) <= okx.CONNECTS.count
 
 
@@ -79,10 +79,10 @@ async def test_more_sockets_than_an_address_may_have_are_an_error(
     accounts: int, errors: int, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """Which names the venue and both numbers; the accounts are served all the same."""
-    monkeypatch.setattr(bingx, "SOCKETS", 3)
+    monkeypatch.setattr(bingx, "SOCKETS", 6)
     async with open_bench(Venue.BINGX, followers=crowd(Venue.BINGX, accounts - 1)) as bench:
         async with running_ingest(bench):
-            assert len(bench.said("session.ready")) == accounts
+            assert len(bench.said("session.ready")) == 2 * accounts
         said = bench.said("sockets.too_many")
-        assert [(each["venue"], each["sockets"], each["most"]) for each in said] == [("bingx", 4, 3)] * errors
+        assert [(each["venue"], each["sockets"], each["most"]) for each in said] == [("bingx", 8, 6)] * errors
         assert all(each["level"] == "error" for each in said)

@@ -253,6 +253,16 @@ def may_release(book: Book, intent: Intent) -> bool:
     return not queue or queue[0].client_order_id == intent.client_order_id
 
 
+def is_covered(book: Book, intent: Intent) -> bool:
+    """Whether a sale of coins is of coins that this subscription's orders have bought.
+
+    Spot has no reduce-only at the venue: a sale held behind a buy that was then refused would sell the
+    client's own. `planned` counts every sale that waits; below zero, that much of them has nothing to sell.
+    """
+    planned = book.part(intent.client, intent.leader_side).planned
+    return planned >= 0 or -planned < intent.quantity
+
+
 def release(intent: Intent) -> Intent:
     """A held order that may go. Write it before sending: a held order counts as never sent."""
     return msgspec.structs.replace(intent, state=step(intent.state, CopyState.PLANNED))

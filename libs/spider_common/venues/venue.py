@@ -7,7 +7,7 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
-from spider_common.domain.instruments import Instrument, InstrumentList
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Account, Equity
 from spider_common.domain.requests import (
@@ -23,6 +23,8 @@ from spider_common.venues.outcomes import Lookup, Outcome, UnreadableFrame
 
 PRIVATE: Final = "private"
 """The name of a venue's only or most telling private socket."""
+SPOT: Final = "spot"
+"""The name of a socket for those pairs alone whose symbols end in `SPOT_MARK`, where a venue has one."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +91,11 @@ class SessionProtocol(Protocol):
     def tick(self, now: int) -> Sequence[SessionEvent]:
         """Time has passed: heartbeats and timeouts."""
         ...
+
+
+def socket_of(symbol: str, sockets: Sequence[str]) -> str:
+    """Which of a venue's sockets tells the fills of an instrument."""
+    return SPOT if SPOT in sockets and symbol.endswith(SPOT_MARK) else PRIVATE
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):

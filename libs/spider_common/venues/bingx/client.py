@@ -52,7 +52,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from spider_common.venues.venue import PRIVATE, Capabilities, Told
+from spider_common.venues.venue import PRIVATE, SPOT, Capabilities, Told
 
 Section = TypeVar("Section", Sweep, SpotSweep)
 
@@ -62,8 +62,6 @@ SOCKET: Final = "wss://open-api-swap.bingx.com/swap-market"
 SOCKETS: Final = 60
 """Per address."""
 SPOT_SOCKET: Final = "wss://open-api-ws.bingx.com/market"
-SPOT: Final = "spot"
-"""The name of the private socket of the spot section."""
 
 _MARGIN_TYPE: Final = {MarginMode.CROSS: "CROSSED", MarginMode.ISOLATED: "ISOLATED"}
 _SETTING_WITHIN_NS: Final = 5_000_000_000
