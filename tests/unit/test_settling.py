@@ -15,6 +15,7 @@ from spider_common.domain.journal import (
     deny,
     doubt,
     hold,
+    is_covered,
     may_release,
     miss,
     reject,
@@ -208,3 +209,23 @@ def test_withdrawing_touches_no_other_part() -> None:
     book = withdraw(_book("1", "1").with_parts(others), intent(), Decimal(1))
 
     assert book.parts == {part_key(ALICE, PositionSide.NET): Part(), **others}
+
+
+def test_a_sale_held_behind_a_refused_buy_has_nothing_to_sell() -> None:
+    """Bought and sold in one doubt: if the buy is refused the sale is not covered, and if it is not, it is."""
+    buy = intent()
+    sale = intent(client_order_id=ClientOrderId("c2"), leg=LegKind.CLOSE, side=Side.SELL, state=CopyState.HELD)
+    book = _book("0", "0")  # both are in it
+    refused = settle(book, FIRST_EVENT, buy, reject(buy, "51008"))
+
+    assert is_covered(book, sale)
+    assert not is_covered(refused, sale)
+    assert _part(settle(refused, FIRST_EVENT, sale, deny(sale, Reason.NOTHING_TO_CLOSE))) == (ZERO, ZERO)
+
+
+def test_a_sale_of_other_coins_is_still_covered() -> None:
+    """Of two held sales the refused buy takes one with it: the one that is let go first sells what is there."""
+    sale = intent(leg=LegKind.CLOSE, side=Side.SELL, state=CopyState.HELD, quantity=Decimal(3))
+
+    assert is_covered(_book("0", "-1"), sale)
+    assert not is_covered(_book("0", "-3"), sale)
