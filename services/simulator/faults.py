@@ -15,10 +15,11 @@ FaultKind = Literal[
     "hide_order",  # the accepted order is "not found" for `delay`
     "duplicate_push",
     "drop_push",
+    "overtake_push",  # the account's next push is told before it
     "drop_sockets",  # every socket of the account breaks; what was not sent by then is lost
 ]
 
-_PUSH_FAULTS: Final = ("duplicate_push", "drop_push", "drop_sockets")
+_PUSH_FAULTS: Final = ("duplicate_push", "drop_push", "overtake_push", "drop_sockets")
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -53,6 +53,9 @@ class Venue:
         self._published = 0
         self._hidden_until: dict[str, int] = {}  # order id -> Unix ns
         self._silent_until: dict[str, int] = {}  # account -> Unix ns
+        self._overtaken: dict[
+            str, list[Callable[[Session], None]]
+        ] = {}  # by account: told after the next one
         self._consequences: list[Callable[[], None]] = []
 
     def account_of_key(self, key: str) -> Account | None:
@@ -90,11 +93,16 @@ class Venue:
     def tell(self, account: str, push: Callable[[Session], None]) -> None:
         """Lets `push` say something to each of an account's sockets, as the armed faults let it."""
         struck = self.faults.strike("push", account)
-        for session in () if self.silent(account) else self.sessions(account):
-            if "drop_push" not in struck:
-                push(session)
-            if "duplicate_push" in struck:
-                push(session)
+        pushes = [] if "drop_push" in struck else [push]
+        if "duplicate_push" in struck:
+            pushes.append(push)
+        if "overtake_push" in struck:
+            self._overtaken.setdefault(account, []).extend(pushes)
+        else:
+            pushes += self._overtaken.pop(account, [])
+            for session in () if self.silent(account) else self.sessions(account):
+                for each in pushes:
+                    each(session)
         if "drop_sockets" in struck:
             self.drop_sockets(account)
 
@@ -126,4 +134,5 @@ class Venue:
         self._published = 0
         self._hidden_until.clear()
         self._silent_until.clear()
+        self._overtaken.clear()
         self.clock.ahead = 0

@@ -123,6 +123,15 @@ async def test_a_socket_ends_after_24_hours(autojump_clock, alice):
     assert trio.current_time() - begun == pytest.approx(24 * 3600)
 
 
+async def test_a_push_may_be_overtaken(autojump_clock, alice, simulator):
+    """The older push comes after the newer one, and as it was."""
+    async with alice.socket() as socket:
+        apply(simulator.bitget, Arm(fault=Fault(kind="overtake_push")))
+        await alice.order()
+        told = [(await socket.hear())["data"][0]["status"] for _ in range(2)]
+        assert told == ["filled", "live"]
+
+
 async def test_pushes_may_be_dropped_doubled_and_cut_off(autojump_clock, alice, simulator):
     """The faults of any venue strike this one's socket as well."""
     async with alice.socket() as socket:

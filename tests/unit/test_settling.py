@@ -212,9 +212,9 @@ def test_withdrawing_touches_no_other_part() -> None:
 
 
 def test_a_sale_held_behind_a_refused_buy_has_nothing_to_sell() -> None:
-    """Bought and sold in one doubt: if the buy is refused the sale is not covered, and if it is not, it is."""
+    """Bought and sold in one doubt: the sale is covered unless the buy is refused, and then it is denied."""
     buy = intent()
-    sale = intent(client_order_id=ClientOrderId("c2"), leg=LegKind.CLOSE, side=Side.SELL, state=CopyState.HELD)
+    sale = intent(leg=LegKind.CLOSE, side=Side.SELL, state=CopyState.HELD)
     book = _book("0", "0")  # both are in it
     refused = settle(book, FIRST_EVENT, buy, reject(buy, "51008"))
 
@@ -224,7 +224,7 @@ def test_a_sale_held_behind_a_refused_buy_has_nothing_to_sell() -> None:
 
 
 def test_a_sale_of_other_coins_is_still_covered() -> None:
-    """Of two held sales the refused buy takes one with it: the one that is let go first sells what is there."""
+    """Of two held sales a refused buy takes one with it: the one released first sells what is there."""
     sale = intent(leg=LegKind.CLOSE, side=Side.SELL, state=CopyState.HELD, quantity=Decimal(3))
 
     assert is_covered(_book("0", "-1"), sale)
