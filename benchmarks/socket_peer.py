@@ -2,6 +2,7 @@
 
 ``GET /push?seconds=20`` sends every subscribed socket one documented order frame a second, spread evenly,
 each of an order of its own that is filled; it answers with how many it has sent when the time is over.
+Conditional orders, which OKX tells on a second socket, there are none: the private one has its frames too.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ _LISTINGS: dict[str, list[dict[str, str]]] = {
     "account/positions": [],
     "public/instruments": [_SWAP],
     "trade/fills": [],
+    "trade/orders-algo-history": [],
+    "trade/orders-algo-pending": [],
     "trade/orders-history": [],
     "trade/orders-pending": [],
 }
@@ -53,13 +56,16 @@ _PUSH = (
 
 class _Peer:
     def __init__(self) -> None:
-        self._sockets: list[web.WebSocketResponse] = []
+        self._all: set[web.WebSocketResponse] = set()
+        self._private: set[web.WebSocketResponse] = set()
         self._orders = count(1_000_000_000)
 
     async def rest(self, request: web.Request) -> web.Response:
         rows = _LISTINGS.get(request.match_info["path"])
         if rows is None:
             raise web.HTTPNotFound
+        kind = request.query.get("instType", "SWAP")
+        rows = [row for row in rows if row.get("instType", kind) == kind]
         return web.json_response({"code": "0", "msg": "", "data": rows})
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -72,8 +78,8 @@ class _Peer:
                 await socket.send_str("pong")
             else:
                 await self._answer(socket, json.loads(message.data))
-        if socket in self._sockets:
-            self._sockets.remove(socket)
+        self._all.discard(socket)
+        self._private.discard(socket)
         return socket
 
     async def _answer(self, socket: web.WebSocketResponse, request: dict[str, Any]) -> None:
@@ -82,17 +88,20 @@ class _Peer:
             return
         for arg in request["args"]:
             await socket.send_json({"event": "subscribe", "arg": arg, "connId": "a4d3ae55"})
-        self._sockets.append(socket)
+            if arg["channel"] == "orders":
+                self._private.add(socket)
+        self._all.add(socket)
 
     async def push(self, request: web.Request) -> web.Response:
-        """Sends `seconds` frames a socket; the pace is kept whatever sending takes."""
-        sockets = list(self._sockets)
-        frames = int(request.query["seconds"]) * len(sockets)
+        """Sends `seconds` frames for each socket; the pace is kept whatever sending takes."""
+        private = list(self._private)
+        frames = int(request.query["seconds"]) * len(self._all)
+        pace = len(self._all)
         loop = asyncio.get_running_loop()
         began = loop.time()
         for number in range(frames):
-            await asyncio.sleep(began + number / len(sockets) - loop.time())
-            await sockets[number % len(sockets)].send_str(self._frame())
+            await asyncio.sleep(began + number / pace - loop.time())
+            await private[number % len(private)].send_str(self._frame())
         return web.json_response(frames)
 
     def _frame(self) -> str:
@@ -108,6 +117,7 @@ async def main() -> None:
     peer, app = _Peer(), web.Application()
     app.router.add_get("/api/v5/{path:.*}", peer.rest)
     app.router.add_get("/ws/v5/private", peer.socket)
+    app.router.add_get("/ws/v5/business", peer.socket)
     app.router.add_get("/push", peer.push)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

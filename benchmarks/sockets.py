@@ -23,6 +23,7 @@ from benchmarks.measure import Reading, peer
 from services.ingest.service import Ingest, IngestPorts
 from spider_common import schema
 from spider_common.budgets.fair import Budgets
+from spider_common.budgets.limits import Limit, Name
 from spider_common.clock import SystemClock
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.products import Account, FixedRatio, Product, Subscription
@@ -40,6 +41,8 @@ from spider_common.telemetry.logs import logger
 from spider_common.venues.clients import SOCKET_PATHS, Address, open_clients
 
 SOCKETS: Final = 500
+ACCOUNTS: Final = SOCKETS // 2
+"""OKX has two private sockets of an account: one for orders, one for conditional orders."""
 _PRODUCT: Final = 10
 """Accounts of a product: a leader and nine followers. The first product is there before RSS is first read,
 so that what a socket needs once (modules, connections to REST) is not counted as a socket's."""
@@ -81,6 +84,13 @@ class _Counted:
                 await self._changed.wait()
 
 
+class _Unlimited(Budgets):
+    """OKX lets an address open three sockets a second; that wait is not what is measured."""
+
+    async def acquire(self, *_wanted: tuple[Name, Limit], **_turn: object) -> None:
+        await trio.lowlevel.checkpoint()
+
+
 class _Queue(MemoryQueue):
     """Counts what is sent: each push that tells something is one call."""
 
@@ -95,7 +105,7 @@ class _Queue(MemoryQueue):
 
 def _products() -> list[Product]:
     """Products that between them name each account once."""
-    accounts = [Account(account=AccountId(f"okx-{at}"), venue=Venue.OKX) for at in range(SOCKETS)]
+    accounts = [Account(account=AccountId(f"okx-{at}"), venue=Venue.OKX) for at in range(ACCOUNTS)]
     return [
         Product(
             product=ProductId(f"product-{at}"),
@@ -105,7 +115,7 @@ def _products() -> list[Product]:
                 for each in accounts[at + 1 : at + _PRODUCT]
             ),
         )
-        for at in range(0, SOCKETS, _PRODUCT)
+        for at in range(0, ACCOUNTS, _PRODUCT)
     ]
 
 
@@ -131,9 +141,9 @@ async def _measure(port: int) -> Measured:
             queue=_Queue(counted, clock),
             trading=TradingStore(MemoryTable(schema.TRADING, clock)),
             config=config,
-            secrets=MemorySecrets({AccountId(f"okx-{at}"): _CREDENTIALS for at in range(SOCKETS)}),
+            secrets=MemorySecrets({AccountId(f"okx-{at}"): _CREDENTIALS for at in range(ACCOUNTS)}),
             venues=open_clients(
-                {Venue.OKX: address}, http=client, clock=clock, budgets=lambda _: Budgets(clock)
+                {Venue.OKX: address}, http=client, clock=clock, budgets=lambda _: _Unlimited(clock)
             ),
             log=log,
             sweep_every_s=3600,  # the timer's sweeps are not what is measured
@@ -143,7 +153,8 @@ async def _measure(port: int) -> Measured:
         before, cpu = _rss(), time.process_time()
         for product in others:
             await config.put_product(product)
-        await counted.until("sweep.done", SOCKETS, within_s=120)
+        await counted.until("session.ready", SOCKETS, within_s=120)
+        await counted.until("sweep.done", ACCOUNTS, within_s=120)
         cpu_opening = time.process_time() - cpu
         assert counted.of("session.ready") == SOCKETS
         after, quiet = _rss(), counted.of("sent")
@@ -158,7 +169,7 @@ async def _measure(port: int) -> Measured:
     return Measured(
         before=before,
         after=after,
-        added=SOCKETS - _PRODUCT,
+        added=SOCKETS - 2 * _PRODUCT,
         cpu_opening=cpu_opening,
         pushes=pushes,
         cpu_pushes=cpu_pushes,
@@ -179,8 +190,8 @@ def run() -> Sequence[Reading]:
         ("RSS before them", measured.before / 2**20, "MiB"),
         ("RSS, all idle", measured.after / 2**20, "MiB"),
         ("RSS an idle socket", grown / 2**10, "KiB"),
-        ("CPU of opening and sweeping one", of_opening / measured.added * 1e3, "ms"),
-        ("CPU at 1 push/s each", of_pushes / measured.wall_pushes * 100, "% of a core"),
+        ("CPU of opening one, with its sweep", of_opening / measured.added * 1e3, "ms"),
+        (f"CPU at {SOCKETS} pushes a second", of_pushes / measured.wall_pushes * 100, "% of a core"),
         ("CPU a push", of_pushes / measured.pushes * 1e6, "us"),
     )
     return [

@@ -53,9 +53,7 @@ class Venue:
         self._published = 0
         self._hidden_until: dict[str, int] = {}  # order id -> Unix ns
         self._silent_until: dict[str, int] = {}  # account -> Unix ns
-        self._overtaken: dict[
-            str, list[Callable[[Session], None]]
-        ] = {}  # by account: told after the next one
+        self._overtaken: dict[str, list[Callable[[Session], None]]] = {}  # by account
         self._consequences: list[Callable[[], None]] = []
 
     def account_of_key(self, key: str) -> Account | None:
