@@ -1,16 +1,19 @@
 """One simulated venue, whatever dialect it speaks: engine, faults, and the sockets that listen."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import methodcaller
 from typing import Protocol
 
+import trio
+
 from services.simulator.accounts import Account
 from services.simulator.engine import Exchange
-from services.simulator.faults import Faults
+from services.simulator.faults import Fault, FaultKind, Faults
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Entry, Order, Rejected
-from spider_common.clock import Clock
+from services.simulator.request import Response
+from spider_common.clock import NS_PER_S, Clock
 
 
 class Session(Protocol):
@@ -103,6 +106,28 @@ class Venue:
                     each(session)
         if "drop_sockets" in struck:
             self.drop_sockets(account)
+
+    async def conclude(
+        self,
+        struck: Mapping[FaultKind, Fault],
+        *,
+        accepted: Iterable[Order],
+        answer: Response,
+        bad_gateway: Response,
+    ) -> Response | None:
+        """Lets a request's effect be seen and its answer go, as the faults that strike it let them.
+
+        None: the answer is lost.
+        """
+        if "hide_order" in struck:
+            for order in accepted:
+                self.hide(order, self.clock.now() + struck["hide_order"].delay)
+        self.publish()
+        if "late_reply" in struck:
+            await trio.sleep(struck["late_reply"].delay / NS_PER_S)
+        if "lose_reply" in struck:
+            return None
+        return bad_gateway if "error_with_effect" in struck else answer
 
     def drop_sockets(self, account: str) -> None:
         """Breaks every private socket of an account."""

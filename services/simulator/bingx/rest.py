@@ -83,15 +83,9 @@ class BingxRest:
             answer = _ok(endpoint, endpoint.answer(call))
         except BingxError as error:
             answer = _refusal(error)
-        if "hide_order" in struck:
-            for order in call.accepted:
-                self._venue.hide(order, call.now + struck["hide_order"].delay)
-        self._venue.publish()
-        if "late_reply" in struck:
-            await trio.sleep(struck["late_reply"].delay / NS_PER_S)
-        if "lose_reply" in struck:
-            return None
-        return _NO_ANSWER if "error_with_effect" in struck else answer
+        return await self._venue.conclude(
+            struck, accepted=call.accepted, answer=answer, bad_gateway=_NO_ANSWER
+        )
 
 
 def _ok(endpoint: Endpoint, data: object) -> Response:

@@ -76,15 +76,9 @@ class BitgetRest:
             done = self._reply("00000", "success", endpoint.answer(call), 200)
         except BitgetError as error:
             done = self._reply(error.code, error.message, None, error.status)
-        if "hide_order" in struck:
-            for order in call.accepted:
-                self._venue.hide(order, call.now + struck["hide_order"].delay)
-        self._venue.publish()
-        if "late_reply" in struck:
-            await trio.sleep(struck["late_reply"].delay / NS_PER_S)
-        if "lose_reply" in struck:
-            return None
-        return _BAD_GATEWAY if "error_with_effect" in struck else done
+        return await self._venue.conclude(
+            struck, accepted=call.accepted, answer=done, bad_gateway=_BAD_GATEWAY
+        )
 
     def _reply(self, code: str, message: str, rows: object, status: int) -> Response:
         now = self._venue.clock.now() // NS_PER_MS

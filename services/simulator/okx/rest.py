@@ -60,20 +60,12 @@ class OkxRest:
             if endpoint.operation != "cancel":
                 _in_time(call, "50037")
         rows = endpoint.answer(call)
-        if "hide_order" in struck:
-            for order in call.accepted:
-                self._venue.hide(order, call.now + struck["hide_order"].delay)
-        self._venue.publish()
-        if "late_reply" in struck:
-            await trio.sleep(struck["late_reply"].delay / NS_PER_S)
-        if "lose_reply" in struck:
-            return None
-        if "error_with_effect" in struck:
-            return _BAD_GATEWAY
         failed = sum(row["sCode"] != "0" for row in rows)
         code = "0" if not failed else "1" if failed == len(rows) else "2"
         message = {"0": "", "1": "All operations failed", "2": "Bulk operation partially succeeded."}[code]
-        return _ok(rows, call, code, message)
+        return await self._venue.conclude(
+            struck, accepted=call.accepted, answer=_ok(rows, call, code, message), bad_gateway=_BAD_GATEWAY
+        )
 
     def _find(self, method: str, name: str) -> Endpoint:
         endpoint = self._endpoints.get((method, name))

@@ -13,7 +13,7 @@ from spider_common.secret import Credentials
 from spider_common.venues.bingx import spot
 from spider_common.venues.bingx.fields import Row, mapping, rows, text
 from spider_common.venues.bingx.rest import SPOT, Rest
-from spider_common.venues.bingx.sweep import AHEAD_NS, LATEST_NS, whole
+from spider_common.venues.bingx.sweep import AHEAD_NS, LATEST_NS, newest, whole
 from spider_common.venues.outcomes import VenueError
 from spider_common.venues.venue import Told
 
@@ -51,11 +51,7 @@ class SpotSweep:
         # Open orders first: one that ends before history is asked is then in both, and the later wins.
         opened = self._facts(await self._listed("trade/openOrders", {}))
         finished = await self._history(since - self._look_back_s * NS_PER_S, {})
-        facts: dict[VenueOrderId, OrderFact] = {}
-        for fact in (*opened, *(each for each in finished if each.ts_venue >= since)):
-            known = facts.get(fact.venue_order_id)
-            if known is None or fact.age_key >= known.age_key:
-                facts[fact.venue_order_id] = fact
+        facts = newest((*opened, *(each for each in finished if each.ts_venue >= since)))
         filled = {fact.venue_order_id: fact for fact in facts.values() if fact.cum_filled}
         executions: list[Execution] = []
         for symbol in dict.fromkeys(fact.symbol for fact in filled.values()):

@@ -1,6 +1,6 @@
 """What BingX's REST knows of an account, asked for whole."""
 
-from collections.abc import Awaitable, Callable, Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
@@ -57,6 +57,16 @@ async def whole(
     raise VenueError(f"a sweep of more than {_MOST_PAGES} pages; sweep more often")
 
 
+def newest(facts: Iterable[OrderFact]) -> dict[VenueOrderId, OrderFact]:
+    """The newest fact of each order; of two that are equally old the later in line."""
+    found: dict[VenueOrderId, OrderFact] = {}
+    for fact in facts:
+        known = found.get(fact.venue_order_id)
+        if known is None or fact.age_key >= known.age_key:
+            found[fact.venue_order_id] = fact
+    return found
+
+
 class Sweep:
     """The questions of one sweep of one account."""
 
@@ -84,11 +94,8 @@ class Sweep:
         begin = since - self._look_back_s * NS_PER_S
         finished = self._facts(await self._orders(begin, self._rest.venue_now() + AHEAD_NS, {}))
         rested = await self._rested(since, {fact.venue_order_id for fact in (*opened, *finished)})
-        facts: dict[VenueOrderId, OrderFact] = {}
-        for fact in (*opened, *(each for each in finished if each.ts_venue >= since), *rested):
-            known = facts.get(fact.venue_order_id)
-            if known is None or fact.age_key >= known.age_key:
-                facts[fact.venue_order_id] = fact
+        recent = (fact for fact in finished if fact.ts_venue >= since)
+        facts = newest((*opened, *recent, *rested))
         executions = await self._fills(since, facts.values())
         balance = await self._ask(SWAP_V3, "user/balance", {})
         at = self._rest.venue_now()
