@@ -11,7 +11,7 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ProductId, Venue, digest
-from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.intents import DeskEvent, LeaderEvent
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Equity
 
@@ -22,6 +22,12 @@ class LeaderOrder(msgspec.Struct, frozen=True, kw_only=True, tag="leader_order",
     """A leader order fact for one shard of one product."""
 
     event: LeaderEvent
+
+
+class DeskOrder(msgspec.Struct, frozen=True, kw_only=True, tag="desk_order", forbid_unknown_fields=True):
+    """Something that the desk itself wants of one client's part."""
+
+    event: DeskEvent
 
 
 class FollowerUpdate(
@@ -44,7 +50,7 @@ class EquityUpdate(
     equity: Equity
 
 
-Message = LeaderOrder | FollowerUpdate | EquityUpdate
+Message = LeaderOrder | DeskOrder | FollowerUpdate | EquityUpdate
 
 
 class UnreadableMessage(ValueError):
@@ -103,8 +109,8 @@ def decode(body: str | bytes) -> Message:
 def dedup_key(message: Message) -> str:
     """What makes two messages the same to the queue (SQS MessageDeduplicationId)."""
     match message:
-        case LeaderOrder(event=event):
-            return digest("leader", event.fact.event_id, event.product, str(event.shard))
+        case LeaderOrder(event=event) | DeskOrder(event=event):
+            return digest("leader", event.event_id, event.product, str(event.shard))
         case FollowerUpdate(fact=fact, execution=execution):
             return digest(
                 "follower",
@@ -125,7 +131,7 @@ def dedup_key(message: Message) -> str:
 def group(message: Message) -> str:
     """The queue's message group: messages of one group are handled in order, one at a time."""
     match message:
-        case LeaderOrder(event=event):
+        case LeaderOrder(event=event) | DeskOrder(event=event):
             return leader_group(event.product, event.shard)
         case FollowerUpdate(account=account):
             return f"account#{account}"

@@ -75,7 +75,7 @@ def print_row(row: JournalRow) -> None:
                 intent.state,
                 words(intent.reason),
                 _doubt(intent),
-                _elapsed(event.fact.ts_seen, intent.ts_sent),
+                _elapsed(event.ts_seen, intent.ts_sent),
                 _elapsed(intent.ts_sent, intent.ts_answered),
                 intent.client_order_id,
             )

@@ -9,7 +9,7 @@ from services.simulator.checker import CopyRule, Finding, VenueLedger, judge_acr
 from services.simulator.instruments import BINGX_INSTRUMENTS, BITGET_INSTRUMENTS, OKX_INSTRUMENTS
 from services.simulator.ledger import Entry
 from spider_common.domain.identifiers import Venue
-from spider_common.domain.products import FixedRatio
+from spider_common.domain.products import EquityProportional, FixedRatio
 
 EQUITY_DRIFT: Final = Decimal("0.01")
 """How far fees and results move a ratio of equities during a local session: less than this part of it."""
@@ -25,6 +25,8 @@ def rule_of(follower: Follower, drift: Decimal = EQUITY_DRIFT) -> CopyRule:
     """What the checker has to know of a follower: its ratio, or the bounds of it."""
     if isinstance(follower.sizing, FixedRatio):
         return CopyRule.fixed(follower.account, follower.sizing.ratio)
+    if not isinstance(follower.sizing, EquityProportional):
+        raise TypeError(f"{follower.client}: the judge knows no ratio of {follower.sizing}")
     ratio = follower.sizing.multiplier * follower.deposit / LEADER_DEPOSIT
     return CopyRule(follower=follower.account, low=ratio * (1 - drift), high=ratio * (1 + drift))
 

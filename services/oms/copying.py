@@ -11,7 +11,7 @@ from services.oms.record import Fenced
 from services.oms.resolve import Resolver
 from services.oms.submit import Submitter
 from spider_common.clock import NS_PER_MS, Clock
-from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.intents import DeskEvent, LeaderEvent
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.orders import CopyState
 from spider_common.domain.planning import UnknownInstrument
@@ -40,7 +40,7 @@ class Copier:
         self._journal, self._submitter, self._resolver = journal, submitter, resolver
         self._trading, self._clock, self._log = trading, clock, log
 
-    async def handle(self, event: LeaderEvent, received: int) -> Verdict:
+    async def handle(self, event: LeaderEvent | DeskEvent, received: int) -> Verdict:
         """Plans an event, makes its intents durable, sends them, and says when its message may go.
 
         It may go when each intent has a terminal outcome or stands durably in doubt or held; those
@@ -53,13 +53,13 @@ class Copier:
             except (UnknownProduct, UnknownInstrument) as error:
                 return Poison(str(error))
             except (TableError, VenueError) as error:  # nothing was sent: wait for the table or the list
-                self._log.warning("event.postponed", event_id=event.fact.event_id, error=str(error))
+                self._log.warning("event.postponed", event_id=event.event_id, error=str(error))
                 await trio.sleep(_AGAIN_S)
         match opened:
             case Theirs(until=until):
                 return Later(until)
             case Finished(reason=reason):
-                self._log.info("event.nothing", event_id=event.fact.event_id, reason=reason)
+                self._log.info("event.nothing", event_id=event.event_id, reason=reason)
                 return Handled()
             case Mine(stored=stored):
                 return await self._copy(stored)
@@ -96,21 +96,20 @@ class Copier:
                 await trio.sleep(_AGAIN_S)
 
     def _tell(self, row: JournalRow) -> None:
-        """The canonical line of one leader event."""
-        fact, now = row.event.fact, self._clock.now()
+        """The canonical line of one event."""
+        event, now = row.event, self._clock.now()
         counts: dict[str, int] = {}
         for intent in row.intents:
             counts[intent.state] = counts.get(intent.state, 0) + 1
         self._log.info(
             "event.copied",
-            event_id=fact.event_id,
-            product=row.event.product,
-            shard=row.event.shard,
-            symbol=fact.symbol,
-            side=fact.side,
-            cum_filled=str(fact.cum_filled),
-            to_ingest_ms=(fact.ts_seen - fact.ts_venue) // NS_PER_MS,
-            in_queue_ms=(row.ts_received - row.event.ts_published) // NS_PER_MS,
-            total_ms=(now - fact.ts_seen) // NS_PER_MS,
+            event_id=event.event_id,
+            product=event.product,
+            shard=event.shard,
+            symbol=event.symbol,
+            cause=event.cause,
+            to_ingest_ms=(event.ts_seen - event.ts_signal) // NS_PER_MS,
+            in_queue_ms=(row.ts_received - event.ts_published) // NS_PER_MS,
+            total_ms=(now - event.ts_seen) // NS_PER_MS,
             **counts,
         )

@@ -67,7 +67,7 @@ class Journal:
             TableError: the table does not answer; nothing was sent.
         """
         while True:
-            stored = await self._trading.journal(event.fact.event_id, event.product, event.shard)
+            stored = await self._trading.journal(event.event_id, event.product, event.shard)
             try:
                 if stored is not None:
                     return await self._reopen(stored)
@@ -78,7 +78,7 @@ class Journal:
     async def adopt(self, row: JournalRow) -> Mine | Finished | Theirs:
         """Takes over a row that an index named as unfinished."""
         event = row.event
-        stored = await self._trading.journal(event.fact.event_id, event.product, event.shard)
+        stored = await self._trading.journal(event.event_id, event.product, event.shard)
         if stored is None:
             return Finished()
         try:
@@ -104,7 +104,7 @@ class Journal:
                 row, (planned.cursor, cursor_version), (planned.book, book_version)
             )
         except Ambiguous:
-            found = await self._trading.journal(event.fact.event_id, event.product, event.shard)
+            found = await self._trading.journal(event.event_id, event.product, event.shard)
             if found is None or found.value != row:
                 raise
             stored = found
@@ -113,10 +113,10 @@ class Journal:
     async def _situation(self, event: LeaderEvent) -> tuple[Situation, int, int]:
         product = await self._product(event)
         await self._reference.know_equities(product)
-        if self._reference.instruments.get(event.fact.venue, event.fact.symbol) is None:
+        if self._reference.instruments.get(event.fact.venue, event.symbol) is None:
             await self._reference.load_instruments()
         cursor = await self._trading.cursor(event.product, event.shard, event.fact.venue_order_id)
-        book = await self._trading.book(event.product, event.shard, event.fact.symbol)
+        book = await self._trading.book(event.product, event.shard, event.symbol)
         now = self._clock.now()
         situation = Situation(
             product=product,
@@ -149,7 +149,5 @@ class Journal:
             return Theirs(row.lease.ends + self._timing.takeover)
         taken = journal.take_over(row, self._owner, now, self._timing)
         saved = await record(self._trading, stored, taken)
-        self._log.warning(
-            "journal.taken_over", event_id=row.event.fact.event_id, fence=saved.value.lease.fence
-        )
+        self._log.warning("journal.taken_over", event_id=row.event.event_id, fence=saved.value.lease.fence)
         return Mine(saved)

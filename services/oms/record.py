@@ -18,7 +18,7 @@ async def record(trading: TradingStore, before: Stored[JournalRow], after: Journ
         TableError: the table does not answer.
     """
     event = after.event
-    key = schema.journal_key(event.fact.event_id, event.product, event.shard)
+    key = schema.journal_key(event.event_id, event.product, event.shard)
     changed = [
         (old, new)
         for old, new in zip(before.value.intents, after.intents, strict=True)
@@ -27,17 +27,17 @@ async def record(trading: TradingStore, before: Stored[JournalRow], after: Journ
     while True:
         book = None
         if changed:
-            book = await trading.book(event.product, event.shard, event.fact.symbol)
+            book = await trading.book(event.product, event.shard, event.symbol)
             value = book.value
             for old, new in changed:
-                value = settle(value, event.fact.event_id, old, new)
+                value = settle(value, event.event_id, old, new)
             book = Stored(value, book.version)
         try:
             return await trading.save(Stored(after, before.version), book=book)
         except (Conflict, Ambiguous) as error:
             if isinstance(error, Conflict) and key not in error.keys:
                 continue  # only the book has moved: settle in the new one
-            found = await trading.journal(event.fact.event_id, event.product, event.shard)
+            found = await trading.journal(event.event_id, event.product, event.shard)
             if found is not None and found.value == after:
                 return found  # an earlier try of this write had succeeded
             if found is None or found.version != before.version:

@@ -53,7 +53,7 @@ class Resolver:
             task_status.started()
             async for stored in self._handed_over:
                 event = stored.value.event
-                name = f"oms.resolve[{event.product}#{event.shard}/{event.fact.event_id[:8]}]"
+                name = f"oms.resolve[{event.product}#{event.shard}/{event.event_id[:8]}]"
                 nursery.start_soon(self._settle, stored, name=name)
 
     async def _settle(self, stored: Stored[JournalRow]) -> None:
@@ -61,7 +61,7 @@ class Resolver:
             try:
                 stored = await self._submitter.advance(stored)
             except Fenced:
-                self._log.warning("journal.fenced", event_id=stored.value.event.fact.event_id)
+                self._log.warning("journal.fenced", event_id=stored.value.event.event_id)
                 return
             except TableError as error:
                 self._log.warning("resolve.postponed", error=str(error))

@@ -17,7 +17,7 @@ from services.oms.submit import Submitter
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.journal import Timing
-from spider_common.messages import EquityUpdate, FollowerUpdate, LeaderOrder, Message
+from spider_common.messages import DeskOrder, EquityUpdate, FollowerUpdate, LeaderOrder, Message
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.queue import Queue
 from spider_common.stores.secrets import Secrets
@@ -77,7 +77,7 @@ async def serve_oms(
 
     async def handle(message: Message, received: int) -> Verdict:
         match message:
-            case LeaderOrder(event=event):
+            case LeaderOrder(event=event) | DeskOrder(event=event):
                 return await copier.handle(event, received)
             case FollowerUpdate() | EquityUpdate():
                 return await executions.handle(message)

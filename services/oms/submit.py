@@ -84,7 +84,7 @@ class Submitter:
         row = stored.value
         book = Book()
         if any(intent.state is CopyState.HELD for intent in row.unfinished):
-            held = await self._trading.book(row.event.product, row.event.shard, row.event.fact.symbol)
+            held = await self._trading.book(row.event.product, row.event.shard, row.event.symbol)
             book = held.value
         changed: dict[ClientOrderId, Intent] = {}
         async with trio.open_nursery() as nursery:
@@ -110,7 +110,7 @@ class Submitter:
             try:
                 return await record(self._trading, stored, after)
             except TableError as error:
-                self._log.warning("journal.unwritten", event_id=after.event.fact.event_id, error=str(error))
+                self._log.warning("journal.unwritten", event_id=after.event.event_id, error=str(error))
                 await trio.sleep(WRITE_AGAIN_S)
 
     async def _with_time(self, stored: Stored[JournalRow]) -> Stored[JournalRow]:
@@ -227,10 +227,9 @@ class Submitter:
 
     def _tell(self, row: JournalRow, intent: Intent) -> None:
         """The canonical line of one copy."""
-        fact = row.event.fact
         self._log.info(
             "copy",
-            event_id=fact.event_id,
+            event_id=row.event.event_id,
             order=intent.client_order_id,
             product=intent.product,
             client=intent.client,
@@ -254,7 +253,7 @@ def _latency(row: JournalRow, intent: Intent) -> dict[str, float] | None:
     if intent.requests != 1 or intent.waited:
         return None
     times = {
-        "total": intent.ts_answered - row.event.fact.ts_seen,
+        "total": intent.ts_answered - row.event.ts_seen,
         "queue": row.ts_received - row.event.ts_published,
         "venue": intent.ts_answered - intent.ts_sent,
     }

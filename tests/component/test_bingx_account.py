@@ -10,9 +10,7 @@ from services.simulator.actions import AnnounceClose, DropSockets, SetPrice, Sil
 from services.simulator.faults import Fault
 from services.simulator.ledger import Executed
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
-from spider_common.domain.requests import (
-    MarginMode,
-)
+from spider_common.domain.products import MarginMode
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.outcomes import (
     Accepted,

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from services.simulator.ledger import Canceled, Placed
 from services.simulator.simulator import SimulatorConfig
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.products import MarginMode
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import (
     Amendment,
-    MarginMode,
     OrderRef,
     Trigger,
     TriggerKind,

@@ -11,6 +11,7 @@ from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Ven
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import (
     Account,
+    CopyRule,
     Equity,
     EquityProportional,
     FixedRatio,
@@ -20,7 +21,7 @@ from spider_common.domain.products import (
     copied_side,
 )
 from spider_common.domain.reasons import WORDS, Reason
-from spider_common.domain.sizing import ratio_of
+from spider_common.domain.sizing import Trade, ratio_of
 
 LEADER, FOLLOWER = AccountId("leader"), AccountId("follower")
 worths = st.integers(1, 10**9).map(lambda cents: Decimal(cents).scaleb(-2))
@@ -32,7 +33,9 @@ def _equity(account: AccountId, worth: Decimal, ts_venue: int = 100, currency: s
 
 def _ratio(sizing: Sizing, *equities: Equity, oldest: int = 0) -> Decimal | Reason:
     known = {equity.account: equity for equity in equities}
-    return ratio_of(sizing, leader=LEADER, follower=FOLLOWER, equities=known, oldest=oldest)
+    rule = CopyRule(sizing=sizing)
+    trade = Trade(leader=LEADER, follower=FOLLOWER, quantity=Decimal(2), price=Decimal(50))
+    return ratio_of(rule, trade, equities=known, oldest=oldest)
 
 
 @given(worths)

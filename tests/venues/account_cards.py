@@ -3,7 +3,7 @@
 import math
 
 from spider_common.clock import NS_PER_S
-from spider_common.domain.requests import MarginMode
+from spider_common.domain.products import MarginMode
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.outcomes import (
     Outcome,

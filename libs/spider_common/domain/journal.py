@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from spider_common.domain.identifiers import ClientOrderId, EventId, VenueOrderId
-from spider_common.domain.intents import Doubt, Intent, LeaderEvent
+from spider_common.domain.intents import Doubt, Event, Intent
 from spider_common.domain.orders import CopyState, step
 from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_key
 from spider_common.domain.quantities import ZERO
@@ -74,7 +74,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class JournalRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One event in one shard, with every follower order that it calls for."""
 
-    event: LeaderEvent
+    event: Event
     intents: tuple[Intent, ...]
     lease: Lease
     ts_received: int
@@ -204,9 +204,9 @@ def next_question(doubt: Doubt, now: int, timing: Timing) -> int:
     return now + pause if now > proof else min(now + pause, proof + _MS)
 
 
-def is_fresh(intent: Intent, event: LeaderEvent, now: int, max_signal_age_ms: int) -> bool:
+def is_fresh(intent: Intent, event: Event, now: int, max_signal_age_ms: int) -> bool:
     """Whether the order may still be sent: reducing orders always, opening ones while the signal is young."""
-    return intent.leg is LegKind.CLOSE or now - event.fact.ts_venue <= max_signal_age_ms * _MS
+    return intent.leg is LegKind.CLOSE or now - event.ts_signal <= max_signal_age_ms * _MS
 
 
 def touches_book(after: Intent) -> bool:

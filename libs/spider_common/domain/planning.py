@@ -9,6 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from spider_common.domain import identifiers
+from spider_common.domain.control import Controls
 from spider_common.domain.identifiers import ClientId, EventId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
 from spider_common.domain.intents import Cursor, Intent, LeaderEvent
@@ -18,7 +19,7 @@ from spider_common.domain.positions import Book, Leg, LegKind, Part, Waiting, pa
 from spider_common.domain.products import Equity, Product, Subscription, copied_side
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
-from spider_common.domain.sizing import ratio_of
+from spider_common.domain.sizing import Trade, ratio_of
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     equities: dict[identifiers.AccountId, Equity]
     oldest_equity: int
     now: int
+    controls: Controls = Controls()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +124,7 @@ class _Draft:
         leg: Leg,
     ) -> None:
         self._fact = event.fact
-        self._event_id: EventId = event.fact.event_id
+        self._event_id: EventId = event.event_id
         self._situation = situation
         self._subscription = subscription
         self._leg = leg
@@ -158,12 +160,16 @@ class _Draft:
     def _ratio(self) -> Decimal | Reason:
         if self._leg.kind is LegKind.CLOSE:
             return ZERO  # closes are proportional to the part, whatever the rule
-        return ratio_of(
-            self._subscription.sizing,
+        fact = self._fact
+        trade = Trade(
             leader=self._situation.product.leader.account,
             follower=self._subscription.account.account,
-            equities=self._situation.equities,
-            oldest=self._situation.oldest_equity,
+            quantity=max(fact.quantity, fact.cum_filled),
+            price=fact.average_price or fact.price,
+        )
+        situation = self._situation
+        return ratio_of(
+            self._subscription, trade, equities=situation.equities, oldest=situation.oldest_equity
         )
 
     def _may_cross(self) -> bool:

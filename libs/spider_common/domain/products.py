@@ -1,6 +1,8 @@
 """Who copies whom, and how."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
@@ -9,10 +11,12 @@ from spider_common.domain.orders import PositionSide
 from spider_common.domain.quantities import check_amounts, check_finite
 
 
-class FixedRatio(
-    msgspec.Struct, frozen=True, tag="fixed_ratio", tag_field="rule", forbid_unknown_fields=True
-):
-    """The follower trades `ratio` times the leader's base quantity."""
+class _Rule(msgspec.Struct, frozen=True, tag_field="rule", forbid_unknown_fields=True):
+    """How large an opening trade is. Closes are proportional to what is held, whatever the rule."""
+
+
+class FixedRatio(_Rule, frozen=True, tag="fixed_ratio"):
+    """`ratio` times the leader's base quantity."""
 
     ratio: Decimal
 
@@ -20,10 +24,8 @@ class FixedRatio(
         check_amounts(ratio=self.ratio)
 
 
-class EquityProportional(
-    msgspec.Struct, frozen=True, tag="equity_proportional", tag_field="rule", forbid_unknown_fields=True
-):
-    """The follower trades in proportion to the two equities, times `multiplier`."""
+class EquityProportional(_Rule, frozen=True, tag="equity_proportional"):
+    """The leader's base quantity times follower equity / leader equity, times `multiplier`."""
 
     multiplier: Decimal = Decimal(1)
 
@@ -31,7 +33,121 @@ class EquityProportional(
         check_amounts(multiplier=self.multiplier)
 
 
-Sizing = FixedRatio | EquityProportional
+class FixedNotional(_Rule, frozen=True, tag="fixed_notional"):
+    """Each opening leader order is worth `notional` of quote currency, at the leader's price."""
+
+    notional: Decimal
+
+    def __post_init__(self) -> None:
+        check_amounts(notional=self.notional)
+
+
+class FixedQuantity(_Rule, frozen=True, tag="fixed_quantity"):
+    """Each opening leader order is one of `quantity`, base quantity."""
+
+    quantity: Decimal
+
+    def __post_init__(self) -> None:
+        check_amounts(quantity=self.quantity)
+
+
+class EquityPercent(_Rule, frozen=True, tag="equity_percent"):
+    """Each opening leader order is worth `percent` of the follower's equity, at the leader's price."""
+
+    percent: Decimal
+
+    def __post_init__(self) -> None:
+        check_amounts(percent=self.percent)
+
+
+Sizing = FixedRatio | EquityProportional | FixedNotional | FixedQuantity | EquityPercent
+
+
+class MarginMode(StrEnum):
+    CROSS = "cross"
+    ISOLATED = "isolated"
+
+
+class CopyMode(StrEnum):
+    """What of a leader order is copied: its fills, or the resting order itself."""
+
+    FILLS = "fills"
+    ORDERS = "orders"
+
+
+class BelowMinimum(StrEnum):
+    """What becomes of a copy below the instrument's lot or minimum.
+
+    CARRY keeps it in the target, so that a later order makes it up; SKIP forgets it; ROUND_UP trades the
+    minimum instead.
+    """
+
+    CARRY = "carry"
+    SKIP = "skip"
+    ROUND_UP = "round_up"
+
+
+class Joining(StrEnum):
+    """Who joins while the leader holds a position starts without it, or is brought in line at once."""
+
+    FLAT = "flat"
+    ALIGN = "align"
+
+
+class Leaving(StrEnum):
+    """Who leaves a product keeps what it holds of it, or has it closed."""
+
+    KEEP = "keep"
+    CLOSE = "close"
+
+
+class Correction(StrEnum):
+    """What is done about drift: nothing, an alarm, or an order that takes it away."""
+
+    OFF = "off"
+    ALERT = "alert"
+    CORRECT = "correct"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of a client or of one subscription; None: none. Reducing orders are never denied by them.
+
+    Notionals and losses are in the account's settlement currency.
+
+    Attributes:
+        max_order_notional: of one order.
+        max_position_notional: of what one instrument's orders come to.
+        max_leverage: the notional of all positions over equity.
+        max_open_orders: resting at the venue at once.
+        max_daily_loss: of equity since midnight UTC; max_drawdown: below its highest, as a fraction.
+        fat_finger_bps: how far the leader's price may be from the mark price, in hundredths of a percent.
+        allow, deny: instruments as ``BTC/USDT:USDT`` (base/quote:settle; spot ``BTC/USDT``), or a base coin.
+            Nothing in `allow` allows all.
+    """
+
+    max_order_notional: Decimal | None = None
+    max_position_notional: Decimal | None = None
+    max_leverage: Decimal | None = None
+    max_open_orders: int | None = None
+    max_daily_loss: Decimal | None = None
+    max_drawdown: Decimal | None = None
+    fat_finger_bps: Decimal | None = None
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_amounts(
+            max_order_notional=self.max_order_notional,
+            max_position_notional=self.max_position_notional,
+            max_leverage=self.max_leverage,
+            max_daily_loss=self.max_daily_loss,
+            max_drawdown=self.max_drawdown,
+            fat_finger_bps=self.fat_finger_bps,
+        )
+        if self.max_open_orders is not None and self.max_open_orders < 0:
+            raise ValueError(f"max_open_orders: {self.max_open_orders} is below zero; write 0 or more")
+        if self.max_drawdown is not None and self.max_drawdown > 1:
+            raise ValueError(f"max_drawdown: {self.max_drawdown} is more than all; write a fraction, 0 to 1")
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,13 +158,53 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     hedge_mode: bool = False
 
 
-class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A client follows a product with an account of its own."""
+class CopyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a subscription copies.
+
+    Attributes:
+        multiplier: times what `sizing` says. `reverse`: the other way round.
+        slippage_bps: a copy of a fill goes as an immediate-or-cancel order limited to the leader's price and
+            so many hundredths of a percent worse; None: as a market order.
+        leverage: set for each instrument before its first order, with `margin_mode`; None: left as it is.
+        overrides: leader's symbol -> follower's symbol, where the instrument of the same base, quote,
+            settlement currency and kind is not the one.
+        trading: False: nothing is opened.
+    """
+
+    sizing: Sizing
+    mode: CopyMode = CopyMode.FILLS
+    multiplier: Decimal = Decimal(1)
+    reverse: bool = False
+    slippage_bps: Decimal | None = None
+    below_minimum: BelowMinimum = BelowMinimum.CARRY
+    joining: Joining = Joining.FLAT
+    leaving: Leaving = Leaving.KEEP
+    correction: Correction = Correction.ALERT
+    leverage: int | None = None
+    margin_mode: MarginMode = MarginMode.CROSS
+    overrides: Mapping[str, str] = {}
+    limits: Limits = Limits()
+    trading: bool = True
+
+    def __post_init__(self) -> None:
+        check_amounts(multiplier=self.multiplier, slippage_bps=self.slippage_bps)
+        if self.leverage is not None and self.leverage < 1:
+            raise ValueError(f"leverage: {self.leverage} is not a multiple; write 1 or more")
+
+
+class Subscription(CopyRule, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client follows a product with an account of its own.
+
+    Attributes:
+        client_limits: those of the client as a whole, beside the subscription's own.
+        since: when it joined or, with `left`, when it left the product, Unix ns.
+    """
 
     client: ClientId
     account: Account
-    sizing: Sizing
-    trading: bool = True
+    client_limits: Limits = Limits()
+    left: bool = False
+    since: int = 0
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,10 +225,23 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         if self.shards < 1:
             raise ValueError(f"shards: {self.shards} is not a positive number; write 1 or more")
-        clients = [subscription.client for subscription in self.subscriptions]
-        for client in clients:
-            if clients.count(client) > 1:
-                raise ValueError(f"subscriptions: client {client!r} stands there twice; keep one")
+        seen: set[ClientId] = set()
+        for subscription in self.subscriptions:
+            if subscription.client in seen:
+                raise ValueError(
+                    f"subscriptions: client {subscription.client!r} stands there twice; keep one"
+                )
+            seen.add(subscription.client)
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who follows. Nothing is opened for a new client until `trading` is switched on."""
+
+    client: ClientId
+    name: str = ""
+    accounts: tuple[Account, ...] = ()
+    trading: bool = False
+    limits: Limits = Limits()
 
 
 class Equity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

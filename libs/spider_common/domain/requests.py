@@ -7,12 +7,7 @@ import msgspec
 
 from spider_common.domain.identifiers import ClientOrderId, Venue, VenueOrderId
 from spider_common.domain.orders import OrderType, PositionSide, Side
-from spider_common.domain.products import Account
-
-
-class MarginMode(StrEnum):
-    CROSS = "cross"
-    ISOLATED = "isolated"
+from spider_common.domain.products import Account, MarginMode
 
 
 class TriggerKind(StrEnum):

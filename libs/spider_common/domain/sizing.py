@@ -4,35 +4,92 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from spider_common.domain.identifiers import AccountId
-from spider_common.domain.products import Equity, FixedRatio, Sizing
+from spider_common.domain.products import (
+    CopyRule,
+    Equity,
+    EquityPercent,
+    EquityProportional,
+    FixedNotional,
+    FixedQuantity,
+    FixedRatio,
+)
+from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
 
 _DOLLARS: Final = frozenset({"USD", "USDT", "USDC"})
 
 
+class Trade(msgspec.Struct, frozen=True, kw_only=True):
+    """The leader order that is sized.
+
+    Attributes:
+        quantity: of the whole order, base quantity. price: what it trades at, or waits for.
+    """
+
+    leader: AccountId
+    follower: AccountId
+    quantity: Decimal
+    price: Decimal | None
+
+
 def ratio_of(
-    sizing: Sizing,
-    *,
-    leader: AccountId,
-    follower: AccountId,
-    equities: Mapping[AccountId, Equity],
-    oldest: int,
+    rule: CopyRule, trade: Trade, *, equities: Mapping[AccountId, Equity], oldest: int
 ) -> Decimal | Reason:
-    """The follower's base quantity for one of the leader's, or why there is none.
+    """The follower's base quantity for one of the leader's, negative where it copies in reverse; or why
+    there is none.
+
+    Rules of so much an order give it for the whole order, so that its partial fills add up to it.
 
     `oldest`: equities told before this time (Unix ns) do not count.
     """
-    if isinstance(sizing, FixedRatio):
-        return sizing.ratio
-    leads, follows = equities.get(leader), equities.get(follower)
-    if leads is None or follows is None or leads.equity <= 0:
+    ratio = _ratio(rule, trade, equities, oldest)
+    if isinstance(ratio, Reason):
+        return ratio
+    ratio *= rule.multiplier
+    return -ratio if rule.reverse else ratio
+
+
+def _ratio(
+    rule: CopyRule, trade: Trade, equities: Mapping[AccountId, Equity], oldest: int
+) -> Decimal | Reason:
+    follows = _equity(trade.follower, equities, oldest)
+    match rule.sizing:
+        case FixedRatio(ratio=ratio):
+            return ratio
+        case FixedQuantity(quantity=quantity):
+            return quantity / trade.quantity
+        case FixedNotional(notional=notional):
+            return _per_unit(notional, trade)
+        case EquityPercent(percent=percent):
+            if isinstance(follows, Reason):
+                return follows
+            return _per_unit(max(follows.equity, ZERO) * percent / 100, trade)
+        case EquityProportional(multiplier=multiplier):
+            leads = _equity(trade.leader, equities, oldest)
+            if isinstance(leads, Reason):
+                return leads
+            if isinstance(follows, Reason):
+                return follows
+            if leads.equity <= 0:
+                return Reason.EQUITY_UNKNOWN
+            if _unit_of(leads.currency) != _unit_of(follows.currency):
+                return Reason.EQUITY_CURRENCY
+            return multiplier * max(follows.equity, ZERO) / leads.equity
+
+
+def _equity(account: AccountId, equities: Mapping[AccountId, Equity], oldest: int) -> Equity | Reason:
+    known = equities.get(account)
+    if known is None:
         return Reason.EQUITY_UNKNOWN
-    if min(leads.ts_venue, follows.ts_venue) < oldest:
-        return Reason.EQUITY_STALE
-    if _unit_of(leads.currency) != _unit_of(follows.currency):
-        return Reason.EQUITY_CURRENCY
-    return sizing.multiplier * max(follows.equity, Decimal(0)) / leads.equity
+    return Reason.EQUITY_STALE if known.ts_venue < oldest else known
+
+
+def _per_unit(notional: Decimal, trade: Trade) -> Decimal | Reason:
+    """The ratio at which the whole order is worth `notional`."""
+    return notional / (trade.quantity * trade.price) if trade.price else Reason.PRICE_UNKNOWN
 
 
 def _unit_of(currency: str) -> str:

@@ -91,7 +91,7 @@ class TradingStore:
     async def commit_plan(
         self,
         row: JournalRow,
-        cursor: tuple[Cursor, int],
+        cursor: tuple[Cursor, int] | None,
         book: tuple[Book, int],
     ) -> Stored[JournalRow]:
         """Makes a plan durable, whole or not at all. The numbers are the versions that it replaces.
@@ -100,13 +100,12 @@ class TradingStore:
             Conflict: another worker planned this event, or moved the cursor or the book.
         """
         event, shard = row.event, row.event.shard
-        cursor_at = schema.cursor_key(event.product, shard, event.fact.venue_order_id)
-        book_at = schema.book_key(event.product, shard, event.fact.symbol)
-        stored, *_ = await self._table.write(
-            Put(_journal_row(row, 0)),
-            Put(_row(cursor_at, cursor[0], cursor[1], expires=_expiry(row.ts_planned))),
-            Put(_row(book_at, book[0], book[1])),
-        )
+        book_at = schema.book_key(event.product, shard, event.symbol)
+        changes = [Put(_journal_row(row, 0)), Put(_row(book_at, book[0], book[1]))]
+        if cursor is not None and event.leader_order is not None:
+            cursor_at = schema.cursor_key(event.product, shard, event.leader_order)
+            changes.append(Put(_row(cursor_at, cursor[0], cursor[1], expires=_expiry(row.ts_planned))))
+        stored, *_ = await self._table.write(*changes)
         return Stored(row, stored.version)
 
     async def save(self, row: Stored[JournalRow], *, book: Stored[Book] | None = None) -> Stored[JournalRow]:
@@ -118,7 +117,7 @@ class TradingStore:
         changes = [Put(_journal_row(row.value, row.version))]
         if book is not None:
             event = row.value.event
-            key = schema.book_key(event.product, event.shard, event.fact.symbol)
+            key = schema.book_key(event.product, event.shard, event.symbol)
             changes.append(Put(_row(key, book.value, book.version)))
         stored, *_ = await self._table.write(*changes)
         return Stored(row.value, stored.version)
@@ -130,10 +129,10 @@ class TradingStore:
                 _row(
                     schema.order_key(intent.client_order_id),
                     OrderRecord(
-                        event=row.event.fact.event_id,
+                        event=row.event.event_id,
                         shard=row.event.shard,
                         intent=intent,
-                        leader_symbol=row.event.fact.symbol,
+                        leader_symbol=row.event.symbol,
                     ),
                     0,
                     index={
@@ -269,10 +268,10 @@ def _journal_row(row: JournalRow, version: int) -> Row:
     if row.unfinished:
         index = {
             schema.OPEN_WORK.name: schema.open_work_key(
-                event.fact.event_id, event.product, event.shard, lease_end=row.lease.ends
+                event.event_id, event.product, event.shard, lease_end=row.lease.ends
             )
         }
-    key = schema.journal_key(event.fact.event_id, event.product, event.shard)
+    key = schema.journal_key(event.event_id, event.product, event.shard)
     return _row(key, row, version, index=index, expires=_expiry(row.ts_planned))
 
 

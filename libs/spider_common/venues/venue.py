@@ -9,11 +9,10 @@ from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
 from spider_common.domain.orders import OrderFact
-from spider_common.domain.products import Account, Equity
+from spider_common.domain.products import Account, Equity, MarginMode
 from spider_common.domain.requests import (
     Amendment,
     KeyPermissions,
-    MarginMode,
     OrderRef,
     OrderRequest,
     PositionFact,

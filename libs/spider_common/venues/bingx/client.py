@@ -15,9 +15,9 @@ from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
 from spider_common.domain.orders import OrderFact
-from spider_common.domain.products import Account
+from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
-from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
+from spider_common.domain.requests import Amendment, KeyPermissions, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
 from spider_common.venues.bingx import parse, spot

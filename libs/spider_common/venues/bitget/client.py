@@ -14,9 +14,9 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
 from spider_common.domain.orders import OrderStatus, PositionSide
-from spider_common.domain.products import Account
+from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
-from spider_common.domain.requests import Amendment, KeyPermissions, MarginMode, OrderRef, OrderRequest
+from spider_common.domain.requests import Amendment, KeyPermissions, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.secret import Credentials
 from spider_common.venues import rows

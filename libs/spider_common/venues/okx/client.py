@@ -14,12 +14,11 @@ from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.domain.orders import PositionSide
-from spider_common.domain.products import Account
+from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import (
     Amendment,
     KeyPermissions,
-    MarginMode,
     OrderRef,
     OrderRequest,
 )

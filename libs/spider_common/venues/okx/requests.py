@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from spider_common.domain.instruments import Instrument, InstrumentKind
 from spider_common.domain.orders import OrderType, PositionSide
+from spider_common.domain.products import MarginMode
 from spider_common.domain.quantities import canonical
 from spider_common.domain.requests import (
     Amendment,
-    MarginMode,
     OrderRef,
     OrderRequest,
     Trigger,
