@@ -1,19 +1,21 @@
 """A venue and a table that misbehave by script, and tell the truth about what they hold."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
+import msgspec
 import trio
 
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.orders import OrderFact, OrderStatus, OrderType
+from spider_common.domain.orders import OrderFact, OrderStatus
 from spider_common.domain.reasons import Reason
-from spider_common.domain.requests import OrderRef, OrderRequest
+from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
 from spider_common.schema import Key
 from spider_common.secret import Credentials
 from spider_common.stores.memory_queue import MemoryQueue
@@ -32,7 +34,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from spider_common.venues.venue import Told
+from spider_common.venues.venue import Capabilities, Told
 
 
 class Reply(StrEnum):
@@ -66,7 +68,12 @@ class ScriptedVenue:
         deaf: it answers no query.
         told: the answers to sweeps, one each, then nothing new; an error is raised.
         busy_until: `ready_to_place` waits until then (Unix ns).
+        capabilities: that an amended order stays the one it is.
     """
+
+    capabilities = Capabilities(
+        amends="amend", expiry="script", batch_orders=1, hedge_mode=True, sockets=None, limits={}
+    )
 
     socket_url = "ws://venue.test/private"
 
@@ -105,16 +112,41 @@ class ScriptedVenue:
         await trio.sleep(max(until - self._clock.now(), 0) / NS_PER_S)
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
-        account, name, now = order.account.account, order.client_order_id, self._clock.now()
+        return await self._answer(
+            order.account.account, order.client_order_id, expires, partial(self.accept, order)
+        )
+
+    async def cancel(self, credentials: Credentials, order: OrderRef, *, expires: int) -> Outcome:
+        change = partial(self._change, order.client_order_id, status=OrderStatus.CANCELED)
+        return await self._answer(order.account.account, order.client_order_id, expires, change)
+
+    async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
+        listed = self.known_instruments.get(Venue.OKX, change.ref.symbol)
+        wanted = {"quantity": listed.to_base(change.size), "price": change.price}
+        made = partial(self._change, change.ref.client_order_id, **wanted)
+        return await self._answer(change.ref.account.account, change.ref.client_order_id, expires, made)
+
+    def _change(self, name: ClientOrderId, **changes: object) -> VenueOrderId | None:
+        order = self.orders.get(name)
+        if order is None or order.status.is_final:
+            return None
+        self.orders[name] = msgspec.structs.replace(order, **changes)
+        return order.venue_order_id
+
+    async def _answer(
+        self, account: AccountId, name: ClientOrderId, expires: int, act: Callable[[], VenueOrderId | None]
+    ) -> Outcome:
+        now = self._clock.now()
         self.requests.append(Request(name, account, now, expires))
         self._timeline.append(f"request {name}")
         await trio.lowlevel.checkpoint()
         replies = self._replies[account]
         match replies.popleft() if replies else Reply.ACCEPT:
             case Reply.ACCEPT:
-                return Accepted(self.accept(order))
+                acted = act()
+                return Rejected("51400", "no such order") if acted is None else Accepted(acted)
             case Reply.LOSE_REPLY:
-                self.accept(order)
+                act()
                 return Unknown("the connection broke")
             case Reply.LOSE_REQUEST:
                 return Unknown("the connection broke")
@@ -142,11 +174,11 @@ class ScriptedVenue:
             side=order.side,
             position_side=order.position_side,
             reduce_only=order.reduce_only,
-            order_type=OrderType.MARKET,
+            order_type=order.order_type,
             status=OrderStatus.LIVE,
             quantity=self.known_instruments.get(Venue.OKX, order.symbol).to_base(order.size),
             cum_filled=Decimal(0),
-            price=None,
+            price=order.price,
             average_price=None,
             ts_venue=self._clock.now(),
             ts_seen=self._clock.now(),

@@ -11,7 +11,7 @@ from services.oms.record import Fenced
 from services.oms.resolve import Resolver
 from services.oms.submit import Submitter
 from spider_common.clock import NS_PER_MS, Clock
-from spider_common.domain.intents import DeskEvent, LeaderEvent
+from spider_common.domain.intents import Event
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.orders import CopyState
 from spider_common.domain.planning import UnknownInstrument
@@ -40,7 +40,7 @@ class Copier:
         self._journal, self._submitter, self._resolver = journal, submitter, resolver
         self._trading, self._clock, self._log = trading, clock, log
 
-    async def handle(self, event: LeaderEvent | DeskEvent, received: int) -> Verdict:
+    async def handle(self, event: Event, received: int) -> Verdict:
         """Plans an event, makes its intents durable, sends them, and says when its message may go.
 
         It may go when each intent has a terminal outcome or stands durably in doubt or held; those

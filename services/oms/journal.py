@@ -9,9 +9,11 @@ from services.oms.record import Fenced, record
 from services.oms.reference import Reference
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import journal
-from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.adjusting import adjust
+from spider_common.domain.drafting import Situation
+from spider_common.domain.intents import Cursor, Event, LeaderEvent
 from spider_common.domain.journal import JournalRow, Timing
-from spider_common.domain.planning import Situation, plan
+from spider_common.domain.planning import plan
 from spider_common.domain.products import Product
 from spider_common.domain.reasons import Reason
 from spider_common.stores.table import Ambiguous, Conflict
@@ -59,7 +61,7 @@ class Journal:
         self._owner, self._timing, self._clock = owner, timing, clock
         self._trading, self._reference, self._log = trading, reference, log
 
-    async def open(self, event: LeaderEvent, received: int) -> Mine | Finished | Theirs:
+    async def open(self, event: Event, received: int) -> Mine | Finished | Theirs:
         """Plans an event, or finds what was planned of it. `received`: when its message came, Unix ns.
 
         Raises:
@@ -86,9 +88,9 @@ class Journal:
         except Fenced:
             return Theirs(self._clock.now() + self._timing.lease)
 
-    async def _plan(self, event: LeaderEvent, received: int) -> Mine | Finished:
+    async def _plan(self, event: Event, received: int) -> Mine | Finished:
         situation, cursor_version, book_version = await self._situation(event)
-        planned = plan(event, situation)
+        planned = plan(event, situation) if isinstance(event, LeaderEvent) else adjust(event, situation)
         if isinstance(planned, Reason):
             return Finished(planned)
         now = self._clock.now()
@@ -101,35 +103,44 @@ class Journal:
         )
         try:
             stored = await self._trading.commit_plan(
-                row, (planned.cursor, cursor_version), (planned.book, book_version)
+                row,
+                (planned.cursor, cursor_version) if planned.cursor else None,
+                (planned.book, book_version),
             )
         except Ambiguous:
             found = await self._trading.journal(event.event_id, event.product, event.shard)
             if found is None or found.value != row:
                 raise
             stored = found
-        return Mine(stored) if row.unfinished else Finished(Reason.BASELINE if event.baseline else None)
+        if row.unfinished:
+            return Mine(stored)
+        return Finished(Reason.BASELINE if isinstance(event, LeaderEvent) and event.baseline else None)
 
-    async def _situation(self, event: LeaderEvent) -> tuple[Situation, int, int]:
-        product = await self._product(event)
-        await self._reference.know_equities(product)
-        if self._reference.instruments.get(event.fact.venue, event.symbol) is None:
-            await self._reference.load_instruments()
-        cursor = await self._trading.cursor(event.product, event.shard, event.fact.venue_order_id)
+    async def _situation(self, event: Event) -> tuple[Situation, int, int]:
+        """All that the plan depends on, with the versions of cursor and book."""
+        reference, product = self._reference, await self._product(event)
+        await reference.know_equities(product)
+        if reference.instruments.get(product.leader.venue, event.symbol) is None:
+            await reference.load_instruments()
+        cursor: Stored[Cursor] | None = None
+        if event.leader_order is not None:
+            cursor = await self._trading.cursor(event.product, event.shard, event.leader_order)
         book = await self._trading.book(event.product, event.shard, event.symbol)
         now = self._clock.now()
         situation = Situation(
             product=product,
-            instruments=self._reference.instruments,
+            instruments=reference.instruments,
             cursor=cursor.value if cursor else None,
             book=book.value,
-            equities=self._reference.equities,
+            equities=reference.equities,
             oldest_equity=now - EQUITY_AGE_NS,
             now=now,
+            controls=reference.controls,
+            replacing=reference.replacing,
         )
         return situation, cursor.version if cursor else 0, book.version
 
-    async def _product(self, event: LeaderEvent) -> Product:
+    async def _product(self, event: Event) -> Product:
         product = self._reference.product(event.product)
         if product is None:
             await self._reference.load_products()

@@ -6,6 +6,7 @@ from typing import Final
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from spider_common.domain.control import Controls
 from spider_common.domain.identifiers import AccountId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.products import Equity, EquityProportional, Product
@@ -33,7 +34,11 @@ class Reference:
         self._config, self._trading, self._venues, self._log = config, trading, venues, log
         self._products: tuple[Product, ...] = ()
         self.equities: dict[AccountId, Equity] = {}
+        self.controls = Controls()
         self.instruments = InstrumentList(())
+        self.replacing = frozenset(
+            venue for venue, client in venues.items() if client.capabilities.amends == "replace"
+        )
 
     def product(self, product: ProductId) -> Product | None:
         return find(self._products, product)

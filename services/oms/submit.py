@@ -21,11 +21,10 @@ from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
 from spider_common.domain import journal
 from spider_common.domain.identifiers import ClientOrderId, Venue
 from spider_common.domain.instruments import InstrumentKind
-from spider_common.domain.intents import Intent
+from spider_common.domain.intents import Action, Intent
 from spider_common.domain.journal import JournalRow, Timing
 from spider_common.domain.orders import CopyState
 from spider_common.domain.positions import Book, LegKind
-from spider_common.domain.products import Product
 from spider_common.domain.reasons import Reason
 from spider_common.secret import Credentials
 from spider_common.stores.secrets import Secrets, SecretsUnavailable
@@ -35,6 +34,7 @@ from spider_common.venues.outcomes import (
     Accepted,
     Found,
     NotFound,
+    Outcome,
     RateLimited,
     Refused,
     Rejected,
@@ -178,21 +178,23 @@ class Submitter:
         client = self._venues[intent.account.venue]
         last = intent.requests + TRIES
         while True:
-            with trio.move_on_after(patience_s) as waiting:
-                await client.ready_to_place(intent.request)
-            if waiting.cancelled_caught:
-                return journal.hold(intent)
+            if intent.action is Action.PLACE:
+                with trio.move_on_after(patience_s) as waiting:
+                    await client.ready_to_place(intent.request)
+                if waiting.cancelled_caught:
+                    return journal.hold(intent)
             now = self._clock.now()
-            product = self._reference.product(intent.product)
-            if product is None or not self._may_go(product, row, intent, now):
-                return journal.deny(intent, Reason.STALE_SIGNAL if product else Reason.TRADING_OFF)
+            if refused := self._refusal(row, intent, now):
+                return journal.deny(intent, refused)
             expires = journal.request_expiry(row.lease, now, self._timing)
             if expires is None:
                 return intent
-            outcome = await client.place(credentials, intent.request, expires=expires)
+            outcome = await self._ask_for(client, credentials, intent, expires)
             intent = msgspec.structs.replace(
                 intent, requests=intent.requests + 1, ts_sent=now, ts_answered=self._clock.now()
             )
+            if isinstance(outcome, Unknown) and intent.action is Action.CANCEL:
+                outcome = Unsent(outcome.why)  # asked for twice it is one cancel all the same
             match outcome:
                 case Accepted(venue_order_id=venue_order_id):
                     return journal.accept(intent, venue_order_id)
@@ -211,19 +213,45 @@ class Submitter:
                     self._log.info("order.rate_limited", order=intent.client_order_id, why=why)
                     await trio.sleep(max(until - self._clock.now(), 0) / NS_PER_S)
 
+    async def _ask_for(
+        self, client: VenueClient, credentials: Credentials, intent: Intent, expires: int
+    ) -> Outcome:
+        match intent.action:
+            case Action.PLACE:
+                return await client.place(credentials, intent.request, expires=expires)
+            case Action.AMEND:
+                return await client.amend(credentials, intent.amendment, expires=expires)
+            case Action.CANCEL:
+                return await client.cancel(credentials, intent.ref, expires=expires)
+
     async def _ask(self, intent: Intent, credentials: Credentials) -> Intent:
         """Asks the venue for an order in doubt."""
-        asked = self._clock.now()
-        match await self._venues[intent.account.venue].find(credentials, intent.ref):
-            case Found(fact=fact):
+        asked, client = self._clock.now(), self._venues[intent.account.venue]
+        replaces = intent.action is Action.AMEND and intent.account.venue in self._reference.replacing
+        ref = msgspec.structs.replace(intent, acts_on=None).ref if replaces else intent.ref
+        match await client.find(credentials, ref):
+            case Found(fact=fact) if replaces or journal.is_done(intent, fact):
                 return journal.accept(intent, fact.venue_order_id)
-            case NotFound():
+            case Found() | NotFound():
                 return journal.miss(intent, asked, self._timing)
             case Unknown():
                 return intent
 
-    def _may_go(self, product: Product, row: JournalRow, intent: Intent, now: int) -> bool:
-        return journal.is_fresh(intent, row.event, now, product.max_signal_age_ms)
+    def _refusal(self, row: JournalRow, intent: Intent, now: int) -> Reason | None:
+        """Why an order may not be sent (any more), as things are now. What takes back may always go."""
+        if intent.action is Action.CANCEL:
+            return None
+        state = self._reference.controls.state(intent.product, intent.client)
+        if not state.may_reduce:
+            return Reason.HALTED
+        if intent.leg is LegKind.OPEN and not state.may_open:
+            return Reason.REDUCING_ONLY
+        product = self._reference.product(intent.product)
+        if product is None:
+            return Reason.TRADING_OFF
+        if not journal.is_fresh(intent, row.event, now, product.max_signal_age_ms):
+            return Reason.STALE_SIGNAL
+        return None
 
     def _tell(self, row: JournalRow, intent: Intent) -> None:
         """The canonical line of one copy."""
@@ -235,6 +263,7 @@ class Submitter:
             client=intent.client,
             account=intent.account.account,
             symbol=intent.symbol,
+            action=intent.action,
             side=intent.side,
             quantity=str(intent.quantity),
             state=intent.state,

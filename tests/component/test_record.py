@@ -61,7 +61,7 @@ async def test_a_book_that_has_moved_is_settled_again(autojump_clock: trio.testi
         def __getattr__(self, name: str) -> object:
             return getattr(rig.trading, name)
 
-        async def save(self, row: Stored[JournalRow], *, book: object = None) -> Stored[JournalRow]:
+        async def save(self, row: Stored[JournalRow], **others: object) -> Stored[JournalRow]:
             if not self.raced:
                 self.raced = True
                 found = await rig.trading.book(rig.product.product, 0, symbol)
@@ -72,7 +72,7 @@ async def test_a_book_that_has_moved_is_settled_again(autojump_clock: trio.testi
                 raced = await rig.table.get(key)
                 assert raced is not None
                 await rig.table.write(_put(raced, changed))
-            return await rig.trading.save(row, book=book)  # type: ignore[arg-type]  # handed on
+            return await rig.trading.save(row, **others)  # type: ignore[arg-type]  # handed on
 
     saved = await record(Racing(), stored, after)  # type: ignore[arg-type]  # a store but for one method
     assert saved.value == after

@@ -189,11 +189,14 @@ class LeaderEvent(
 class DeskAction(StrEnum):
     """What the desk itself wants of one client's part of one instrument.
 
-    ALIGN: what the rule gives for the leader's position as it is. CLOSE: nothing held, and its resting
-    orders cancelled. CORRECT: an order of `quantity` against drift; the part stays as it is.
+    ALIGN: the target becomes what the rule gives for the leader's position as it is, and is ordered.
+    CATCH_UP: what the target calls for and is not planned is ordered, such as a close that was denied.
+    CLOSE: nothing held, and resting orders cancelled. CORRECT: an order of `quantity` against drift; the
+    part stays as it is.
     """
 
     ALIGN = "align"
+    CATCH_UP = "catch_up"
     CLOSE = "close"
     CORRECT = "correct"
 
@@ -209,6 +212,8 @@ class DeskEvent(
         symbol: the leader's instrument; names the book.
         leader_side: the leader's position that the client's part copies.
         quantity: of a correction, base quantity, signed.
+        reference: what the instrument trades at, where the rule needs it.
+        cancels: the client's orders in the instrument to be taken back first.
         cause: what asked for it, in words: ``joined``, ``drift``, ``flatten by ana``.
         ts_asked: when, Unix ns; with the rest it makes the id.
     """
@@ -223,6 +228,8 @@ class DeskEvent(
     cause: str
     ts_asked: int
     quantity: Decimal = ZERO
+    reference: Decimal | None = None
+    cancels: tuple[ClientOrderId, ...] = ()
     ts_published: int = 0
 
     @property
@@ -262,17 +269,28 @@ class Mirror(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         orders: the follower orders that have been it, newest last, and what each came to, signed base
             quantity: None while it may still be filled. More than one where a venue replaces on amending.
-            None at all: the copy was skipped or denied, and fills of the leader's order change nothing.
-        quantity: base quantity of the newest, signed.
-        price, trigger_price: of the newest.
+            None at all: the copy was skipped or denied.
+        quantity: base quantity of the newest, signed; zero while the order would be below the minimum.
+        per, of: the follower's signed base quantity for one of the leader's is per / of, kept apart so
+            that an amendment there and back is exact.
         counted: signed base quantity that the part's `planned` counts for it so far.
+        settled: it counts what its orders came to, for good.
     """
 
     orders: Mapping[ClientOrderId, Decimal | None] = {}
     quantity: Decimal = ZERO
+    per: Decimal = ZERO
+    of: Decimal = Decimal(1)
+    counted: Decimal = ZERO
+    settled: bool = False
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What can be amended of a leader order: quantity (base), limit price, trigger price."""
+
+    quantity: Decimal
     price: Decimal | None = None
     trigger_price: Decimal | None = None
-    counted: Decimal = ZERO
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -281,6 +299,7 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         rank, ts_venue: of the newest fact that was planned; with `cum_filled` they say which fact is older.
         done: the leader's order is final.
+        terms: of the order as it was mirrored last. position: the leader's when the order came.
         mirrors: by `mirror_key` of client and leg, the resting copies of it.
     """
 
@@ -288,7 +307,14 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ts_venue: int
     rank: int = 0
     done: bool = False
+    terms: Terms | None = None
+    position: Decimal = ZERO
     mirrors: Mapping[str, Mirror] = {}
+
+    @property
+    def age_key(self) -> tuple[Decimal, int, int]:
+        """Compares with `OrderFact.age_key`."""
+        return self.cum_filled, self.rank, self.ts_venue
 
 
 def mirror_key(client: ClientId, leg: LegKind) -> str:

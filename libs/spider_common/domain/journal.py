@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 
 from spider_common.domain.identifiers import ClientOrderId, EventId, VenueOrderId
-from spider_common.domain.intents import Doubt, Event, Intent
-from spider_common.domain.orders import CopyState, step
+from spider_common.domain.intents import Action, Doubt, Event, Intent
+from spider_common.domain.orders import CopyState, OrderFact, step
 from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_key
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
@@ -204,6 +204,31 @@ def next_question(doubt: Doubt, now: int, timing: Timing) -> int:
     return now + pause if now > proof else min(now + pause, proof + _MS)
 
 
+def never_made(before: Intent, after: Intent) -> bool:
+    """Whether an intent's new state says that a mirror's order will never be: its cursor is to be told."""
+    return (
+        after.mirrors is not None
+        and after.action is not Action.CANCEL
+        and before.state is not after.state
+        and after.state in {CopyState.REJECTED, CopyState.DENIED}
+    )
+
+
+def is_done(intent: Intent, fact: OrderFact) -> bool:
+    """Whether what an intent asked for has come true, by what the venue says of the order it is about.
+
+    An order that is over can neither be changed nor taken back any more: nothing is left to ask for.
+    """
+    match intent.action:
+        case Action.PLACE:
+            return True
+        case Action.CANCEL:
+            return fact.status.is_final
+        case Action.AMEND:
+            as_asked = fact.quantity == intent.quantity and fact.price == intent.price
+            return as_asked or fact.status.is_final
+
+
 def is_fresh(intent: Intent, event: Event, now: int, max_signal_age_ms: int) -> bool:
     """Whether the order may still be sent: reducing orders always, opening ones while the signal is young."""
     return intent.leg is LegKind.CLOSE or now - event.ts_signal <= max_signal_age_ms * _MS
@@ -232,11 +257,13 @@ def settle(book: Book, event: EventId, before: Intent, after: Intent) -> Book:
 
 
 def withdraw(book: Book, intent: Intent, quantity: Decimal) -> Book:
-    """Takes what an order will not fill (base quantity) out of its subscription's part.
+    """Takes what an order will not fill (base quantity) out of its subscription's part, if it counts there.
 
     An open that was missed leaves the target too, so that no later fill catches it up at another
     price. A close that was missed stays in the target: the next fact makes it up.
     """
+    if not intent.counted:
+        return book
     part = book.part(intent.client, intent.leader_side)
     missed = intent.side.sign * quantity
     target = part.target

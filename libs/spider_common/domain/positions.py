@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId
+from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId, VenueOrderId
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.quantities import ZERO
 
@@ -76,6 +76,18 @@ class Waiting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event: EventId
 
 
+class Resting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A follower's order that still waits to open what the leader's has filled already.
+
+    `side`: the leader's position that it copies a change of; `exposure`: signed base quantity to be made.
+    """
+
+    order: ClientOrderId
+    leader_order: VenueOrderId
+    side: PositionSide
+    exposure: Decimal
+
+
 class Unseen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What reducing orders closed of a leader's position beyond what the book knew of it.
 
@@ -94,6 +106,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         leader: what the leader's copied fills add up to, by position side, signed base quantity.
         parts: by `part_key` of client and the leader's position side.
         waiting: by client, orders in doubt or held, oldest first.
+        resting: by client, see `Resting`.
         unseen: see `Unseen`.
         latest: the newest venue time (Unix ns) of the leader's facts in it.
     """
@@ -101,6 +114,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     leader: dict[PositionSide, Decimal] = {}
     parts: dict[str, Part] = {}
     waiting: dict[ClientId, tuple[Waiting, ...]] = {}
+    resting: dict[ClientId, tuple[Resting, ...]] = {}
     unseen: dict[PositionSide, Unseen] = {}
     latest: dict[PositionSide, int] = {}
 
@@ -152,6 +166,18 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if queue:
             waiting[client] = queue
         return msgspec.structs.replace(self, waiting=waiting)
+
+    def with_resting(self, client: ClientId, resting: tuple[Resting, ...]) -> "Book":
+        others = {other: kept for other, kept in self.resting.items() if other != client}
+        if resting:
+            others[client] = resting
+        return msgspec.structs.replace(self, resting=others)
+
+    def without_resting(self, client: ClientId, order: ClientOrderId) -> "Book":
+        kept = self.resting.get(client, ())
+        if all(each.order != order for each in kept):
+            return self
+        return self.with_resting(client, tuple(each for each in kept if each.order != order))
 
 
 def part_key(client: ClientId, side: PositionSide) -> str:

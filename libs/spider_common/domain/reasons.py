@@ -25,6 +25,7 @@ class Reason(StrEnum):
     HALTED = "halted"
     NOT_MIRRORED = "not_mirrored"
     IN_LINE = "in_line"
+    NOT_SUBSCRIBED = "not_subscribed"
     REVERSED_SPOT = "reversed_spot"
     NO_CREDENTIALS = "no_credentials"
     NO_REFERENCE_PRICE = "no_reference_price"
@@ -50,6 +51,7 @@ WORDS = {
     Reason.HALTED: "Everything, the product or the client is HALTED: nothing is sent but cancels.",
     Reason.NOT_MIRRORED: "The leader's resting order was not mirrored when placed; neither are its fills.",
     Reason.IN_LINE: "The client's part is where it should be already.",
+    Reason.NOT_SUBSCRIBED: "The client does not follow the product (any more).",
     Reason.REVERSED_SPOT: "Spot cannot be copied in reverse: nobody sells coins that he has not.",
     Reason.NO_CREDENTIALS: "No API key is known for the follower's account.",
     Reason.NO_REFERENCE_PRICE: "A spot market buy is bounded by what the leader paid, which is not known.",

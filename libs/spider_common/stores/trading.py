@@ -108,15 +108,24 @@ class TradingStore:
         stored, *_ = await self._table.write(*changes)
         return Stored(row, stored.version)
 
-    async def save(self, row: Stored[JournalRow], *, book: Stored[Book] | None = None) -> Stored[JournalRow]:
-        """Writes a changed row, and its book where that changed with it.
+    async def save(
+        self,
+        row: Stored[JournalRow],
+        *,
+        book: Stored[Book] | None = None,
+        cursor: Stored[Cursor] | None = None,
+    ) -> Stored[JournalRow]:
+        """Writes a changed row, with its book and its leader order's cursor where they changed with it.
 
         Raises:
             Conflict: one of them is not at its version any more.
         """
-        changes = [Put(_journal_row(row.value, row.version))]
+        changes, event = [Put(_journal_row(row.value, row.version))], row.value.event
+        if cursor is not None and event.leader_order is not None:
+            key = schema.cursor_key(event.product, event.shard, event.leader_order)
+            expires = _expiry(row.value.ts_planned)
+            changes.append(Put(_row(key, cursor.value, cursor.version, expires=expires)))
         if book is not None:
-            event = row.value.event
             key = schema.book_key(event.product, event.shard, event.symbol)
             changes.append(Put(_row(key, book.value, book.version)))
         stored, *_ = await self._table.write(*changes)

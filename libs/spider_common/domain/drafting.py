@@ -1,0 +1,243 @@
+"""What every intent of a plan is made from: the situation, one subscription, and its instrument."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from spider_common.domain import identifiers
+from spider_common.domain.control import Controls
+from spider_common.domain.identifiers import AccountId, ClientId, ClientOrderId, EventId, Venue, VenueOrderId
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.intents import Action, Cursor, Event, Intent
+from spider_common.domain.orders import CopyState, OrderType, PositionSide, Side
+from spider_common.domain.positions import Book, LegKind
+from spider_common.domain.products import CopyMode, Equity, Product, Subscription, copied_side
+from spider_common.domain.quantities import ZERO
+from spider_common.domain.reasons import Reason
+from spider_common.domain.sizing import Trade, ratio_of
+
+_BPS: Final = Decimal(10_000)
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a plan depends on beside the event.
+
+    Attributes:
+        cursor: what was planned of this leader order before; None if nothing.
+        oldest_equity: equities told before this time (Unix ns) do not count.
+        now: Unix ns.
+        replacing: the venues at which an amended order becomes another order.
+    """
+
+    product: Product
+    instruments: InstrumentList
+    cursor: Cursor | None
+    book: Book
+    equities: dict[AccountId, Equity]
+    oldest_equity: int
+    now: int
+    controls: Controls = Controls()
+    replacing: frozenset[Venue] = frozenset()
+
+
+class UnknownInstrument(LookupError):
+    """A leader's instrument that the instrument list does not have."""
+
+
+def leaders_instrument(situation: Situation, symbol: str) -> Instrument:
+    """The leader's own instrument.
+
+    Raises:
+        UnknownInstrument: it is not in the list, so nothing can be scaled.
+    """
+    venue = situation.product.leader.venue
+    instrument = situation.instruments.get(venue, symbol)
+    if instrument is None:
+        raise UnknownInstrument(f"fact.symbol: {venue} lists no {symbol!r}; refresh the instruments")
+    return instrument
+
+
+class Draft:
+    """Makes one subscription's intents of one event."""
+
+    def __init__(
+        self,
+        event: Event,
+        situation: Situation,
+        subscription: Subscription,
+        leaders: Instrument,
+        leader_side: PositionSide,
+    ) -> None:
+        self.situation, self.subscription, self.leader_side = situation, subscription, leader_side
+        self.client: ClientId = subscription.client
+        self.event_id: EventId = event.event_id
+        self._ts_signal = event.ts_signal
+        self.is_spot = leaders.kind is InstrumentKind.SPOT
+        self.instrument = self._instrument(leaders)
+
+    def _instrument(self, leaders: Instrument) -> Instrument | None:
+        venue, listed = self.subscription.account.venue, self.situation.instruments
+        if other := self.subscription.overrides.get(leaders.symbol):
+            return listed.get(venue, other)
+        return listed.counterpart(leaders, venue)
+
+    @property
+    def mirrors(self) -> bool:
+        """Whether the leader's resting orders are copied as such."""
+        return self.subscription.mode is CopyMode.ORDERS
+
+    def ratio(self, quantity: Decimal, price: Decimal | None) -> Decimal | Reason:
+        """See `ratio_of`; of a leader order of `quantity` at `price`."""
+        trade = Trade(
+            leader=self.situation.product.leader.account,
+            follower=self.subscription.account.account,
+            quantity=quantity,
+            price=price,
+        )
+        situation = self.situation
+        return ratio_of(self.subscription, trade, equities=situation.equities, oldest=situation.oldest_equity)
+
+    def denied(self, leg: LegKind) -> Reason | None:
+        """Why an order of this kind is refused, whatever its size."""
+        product, subscription = self.situation.product, self.subscription
+        if self.leader_side is not PositionSide.NET and not subscription.account.hedge_mode:
+            return Reason.POSITION_MODE_MISMATCH
+        state = self.situation.controls.state(product.product, self.client)
+        if not state.may_reduce:
+            return Reason.HALTED
+        if leg is LegKind.CLOSE:
+            return None
+        if not state.may_open:
+            return Reason.REDUCING_ONLY
+        if not (product.trading and subscription.trading):
+            return Reason.TRADING_OFF
+        if self.is_spot and subscription.reverse:
+            return Reason.REVERSED_SPOT
+        if self.situation.now - self._ts_signal > product.max_signal_age_ms * 1_000_000:
+            return Reason.STALE_SIGNAL
+        return None
+
+    def guard(self, quantity: Decimal, reference: Decimal | None) -> Decimal | Reason | None:
+        """The worst price at which an opening order of this signed quantity may be filled; None: any."""
+        bps, instrument = self.subscription.slippage_bps, self.instrument
+        if bps is None or instrument is None:
+            return None
+        if reference is None:
+            return Reason.NO_REFERENCE_PRICE
+        worst = reference * (_BPS + (bps if quantity > 0 else -bps)) / _BPS
+        ticks = worst // instrument.tick
+        if quantity < 0 and worst % instrument.tick:
+            ticks += 1  # rounding never lets an order be filled at a worse price
+        return ticks * instrument.tick
+
+    def place(
+        self,
+        leg: LegKind,
+        quantity: Decimal,
+        *,
+        name: str = "",
+        order_type: OrderType = OrderType.MARKET,
+        price: Decimal | None = None,
+        reference: Decimal | None = None,
+        exposure: Decimal | None = None,
+        **more: Any,
+    ) -> Intent:
+        """An order of signed base quantity, lots. `exposure`: sign of the position it works on, if not of
+        its own direction (opens) or against it (closes)."""
+        instrument = self.instrument
+        assert instrument is not None, "an order without an instrument is skipped"
+        if exposure is None:
+            exposure = quantity if leg is LegKind.OPEN else -quantity
+        return self._intent(
+            leg,
+            quantity,
+            exposure,
+            name=name,
+            symbol=instrument.symbol,
+            size=instrument.to_size(abs(quantity)),
+            state=CopyState.PLANNED,
+            order_type=order_type,
+            price=price,
+            reference_price=reference,
+            leverage=self.subscription.leverage,
+            margin_mode=self.subscription.margin_mode,
+            **more,
+        )
+
+    def none(
+        self,
+        leg: LegKind,
+        direction: Decimal,
+        reason: Reason,
+        state: CopyState = CopyState.SKIPPED,
+        *,
+        reference: Decimal | None = None,
+    ) -> Intent:
+        """No order, and why."""
+        return self._intent(
+            leg,
+            ZERO,
+            direction if leg is LegKind.OPEN else -direction,
+            direction=direction,
+            symbol=self.instrument.symbol if self.instrument else "",
+            state=state,
+            reason=reason,
+            reference_price=reference,
+        )
+
+    def cancel(
+        self, leg: LegKind, order: ClientOrderId, exposure: Decimal, *, mirrors: VenueOrderId | None = None
+    ) -> Intent:
+        """Takes a resting order back. `exposure`: sign of the position that it works on."""
+        instrument = self.instrument
+        assert instrument is not None, "what rests has an instrument"
+        return self._intent(
+            leg,
+            ZERO,
+            exposure,
+            name=f"cancel/{order}",
+            direction=exposure if leg is LegKind.OPEN else -exposure,
+            symbol=instrument.symbol,
+            state=CopyState.PLANNED,
+            action=Action.CANCEL,
+            acts_on=order,
+            counted=False,
+            mirrors=mirrors,
+        )
+
+    def _intent(
+        self,
+        leg: LegKind,
+        quantity: Decimal,
+        exposure: Decimal,
+        *,
+        symbol: str,
+        state: CopyState,
+        name: str = "",
+        direction: Decimal | None = None,
+        size: Decimal = ZERO,
+        reference_price: Decimal | None = None,
+        **more: Any,
+    ) -> Intent:
+        product, account = self.situation.product.product, self.subscription.account
+        direction = quantity if direction is None else direction
+        return Intent(
+            client_order_id=identifiers.client_order_id(self.event_id, product, self.client, name or leg),
+            product=product,
+            client=self.client,
+            account=account,
+            symbol=symbol,
+            leg=leg,
+            side=Side.BUY if direction > 0 else Side.SELL,
+            position_side=PositionSide.NET
+            if self.is_spot
+            else copied_side(account, 1 if exposure > 0 else -1),
+            leader_side=self.leader_side,
+            reduce_only=leg is LegKind.CLOSE,
+            quantity=abs(quantity),
+            size=size,
+            reference_price=reference_price,
+            state=state,
+            **more,
+        )
