@@ -9,6 +9,11 @@ NS_PER_S: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 
 
+def utc_day(ns: int) -> str:
+    """The UTC day of a time (Unix ns), as `2026-11-25`."""
+    return time.strftime("%Y-%m-%d", time.gmtime(ns // NS_PER_S))
+
+
 class Clock(Protocol):
     """Where wall time comes from."""
 

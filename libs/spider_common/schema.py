@@ -210,6 +210,16 @@ def config_key(kind: str, *name: str) -> Key:
     return Key(config_partition(kind), _join(*name))
 
 
+def audit_partition(day: str) -> str:
+    """The partition of the Config table that holds what people changed on a UTC day, `2026-11-25`."""
+    return _join("audit", day)
+
+
+def audit_key(day: str, entry: str, *, ts: int) -> Key:
+    """One such change, sorted by its time (Unix ns); `entry` tells those of one moment apart."""
+    return Key(audit_partition(day), _join(_moment(ts), entry))
+
+
 def create_table_arguments(table: TableShape, *, prefix: str = "") -> dict[str, Any]:
     """Keyword arguments of DynamoDB's CreateTable."""
     attributes = ["pk", "sk"]
