@@ -27,11 +27,12 @@ from spider_common.stores.secrets import MemorySecrets
 from spider_common.stores.trading import Stored, TradingStore
 from spider_common.telemetry.logs import logger
 from tests.scripted import ScriptedVenue, TroubledTable
-from tests.strategies import fact, swap
+from tests.strategies import fact, spot, swap
 
 ORIGIN = 1_700_000_000 * NS_PER_S
 PRODUCT = ProductId("p")
 SYMBOL = "BTC-USDT-SWAP"
+COINS = "BTC-USDT"
 KEY = Credentials(Secret("key"), Secret("secret"), Secret("phrase"))
 
 
@@ -55,8 +56,11 @@ class Rig:
         self.lines: list[str] = []
         self.table = TroubledTable(MemoryTable(schema.TRADING, self.clock), self.timeline)
         self.trading = TradingStore(self.table)
-        swaps = [swap(Venue.OKX, SYMBOL, contract_size="0.01", lot="0.1", minimum="0.1")]
-        self.venue = ScriptedVenue(self.clock, swaps, self.timeline)
+        listed = [
+            swap(Venue.OKX, SYMBOL, contract_size="0.01", lot="0.1", minimum="0.1"),
+            spot(Venue.OKX, COINS, lot="0.001"),
+        ]
+        self.venue = ScriptedVenue(self.clock, listed, self.timeline)
         self.venues = {Venue.OKX: self.venue}
         self.log = logger("test", self.clock, write=self.lines.append)
         self.product = Product(
@@ -68,9 +72,12 @@ class Rig:
         self.config = ConfigStore(MemoryTable(schema.CONFIG, self.clock), MemoryCache())
         self.secrets = MemorySecrets({each.account.account: KEY for each in self.product.subscriptions})
 
-    def event(self, cum_filled: str = "1", *, order: str = "1", side: Side = Side.BUY) -> LeaderEvent:
+    def event(
+        self, cum_filled: str = "1", *, order: str = "1", side: Side = Side.BUY, symbol: str = SYMBOL
+    ) -> LeaderEvent:
         """A leader's order with that much filled, just now."""
         told = fact(
+            symbol=symbol,
             venue_order_id=VenueOrderId(order),
             side=side,
             quantity=Decimal(10),

@@ -1,5 +1,6 @@
 """What followers' venues tell of our orders: reduced once, into progress and attributed positions."""
 
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -10,8 +11,10 @@ from services.oms.intake import Handled, Later, Verdict
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.executions import Execution, OrderProgress
 from spider_common.domain.identifiers import ClientOrderId
+from spider_common.domain.intents import Intent
 from spider_common.domain.journal import withdraw
 from spider_common.domain.orders import CopyState, OrderFact
+from spider_common.domain.positions import LegKind
 from spider_common.messages import EquityUpdate, FollowerUpdate
 from spider_common.stores.table import Conflict, TableError
 from spider_common.stores.trading import Holding, OrderRecord, Stored, TradingStore
@@ -86,7 +89,7 @@ class Executions:
         if after == before and execution is None:
             return
         book = None
-        missed = record.intent.quantity - after.cum_filled
+        missed = _ordered(record.intent, update) - after.cum_filled
         if after.state is CopyState.CANCELED and before.state is not CopyState.CANCELED and missed > 0:
             found = await self._trading.book(record.intent.product, record.shard, record.leader_symbol)
             book = Stored(withdraw(found.value, record.intent, missed), found.version)
@@ -116,6 +119,16 @@ def client_order_of(update: FollowerUpdate) -> ClientOrderId | None:
 def told_at(update: FollowerUpdate) -> int:
     told: OrderFact | Execution | None = update.fact or update.execution
     return 0 if told is None else told.ts_venue
+
+
+def _ordered(intent: Intent, update: FollowerUpdate) -> Decimal:
+    """What was asked of the venue, base quantity: a sale may have been cut after it was planned.
+
+    Of a buy the venue may tell only what it has bought, so the plan says it.
+    """
+    if update.fact is None or intent.leg is LegKind.OPEN:
+        return intent.quantity
+    return min(intent.quantity, update.fact.quantity)
 
 
 def _venue_order(update: FollowerUpdate) -> str:

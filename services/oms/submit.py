@@ -158,14 +158,13 @@ class Submitter:
         return await self._send(row, intent, credentials, patience_s)
 
     def _release(self, book: Book, intent: Intent) -> Intent:
-        """A held order whose turn it is; a sale of coins only if there is something to sell."""
+        """A held order whose turn it is; a sale of coins only as far as there is something to sell."""
         if not journal.may_release(book, intent):
             return intent
         listed = self._venues[intent.account.venue].known_instruments.get(intent.account.venue, intent.symbol)
-        coins = listed is not None and listed.kind is InstrumentKind.SPOT and intent.leg is LegKind.CLOSE
-        if coins and not journal.is_covered(book, intent):
-            return journal.deny(intent, Reason.NOTHING_TO_CLOSE)
-        return journal.release(intent)
+        if listed is not None and listed.kind is InstrumentKind.SPOT and intent.leg is LegKind.CLOSE:
+            intent = journal.cover(book, intent, listed)
+        return journal.release(intent) if intent.state is CopyState.HELD else intent
 
     async def _send(
         self, row: JournalRow, intent: Intent, credentials: Credentials, patience_s: float

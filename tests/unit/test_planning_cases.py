@@ -254,7 +254,9 @@ def test_waiting_clients_are_held() -> None:
     ]
     alice = [intent for intent in desk.intents if intent.client == "alice"]
     events = [one.event_id, two.event_id, two.event_id]
-    expected = [Waiting(intent.client_order_id, event) for intent, event in zip(alice, events, strict=True)]
+    expected = [
+        Waiting(each.client_order_id, event, each.signed) for each, event in zip(alice, events, strict=True)
+    ]
     assert desk.book.waiting == {"alice": (first, *expected)}
     assert desk.planned("alice") == desk.planned("bob") == -2
 

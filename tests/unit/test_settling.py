@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId
+from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId, Venue, VenueOrderId
+from spider_common.domain.instruments import SPOT_MARK, InstrumentKind, InstrumentList
 from spider_common.domain.intents import Intent
 from spider_common.domain.journal import (
     Timing,
     accept,
+    cover,
     deny,
     doubt,
     hold,
-    is_covered,
     may_release,
     miss,
     reject,
@@ -30,7 +31,7 @@ from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_ke
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
 from tests.desk import Desk, LeaderOrder, follower, histories, product_of, told_of
-from tests.strategies import FIRST_EVENT, TS, intent
+from tests.strategies import FIRST_EVENT, TS, fact, intent, spot
 
 ALICE = ClientId("alice")
 
@@ -52,6 +53,7 @@ class _Orders:
         self.desk = desk
         self.data = data
         self.orders: dict[ClientOrderId, tuple[EventId, Intent]] = {}
+        self.missed: dict[ClientOrderId, Decimal] = {}
 
     def take(self, event: EventId, made: Plan) -> None:
         """Sends what was planned; behind a doubt of the same client the rest is held."""
@@ -70,17 +72,31 @@ class _Orders:
             _, order = self.orders[queue[0].client_order_id]
             if order.state is CopyState.HELD:
                 assert may_release(self.desk.book, order)
-                order = self._becomes(order, release(order))
-                self._send(order, outcomes=3 if whole else 4)
+                order = self._becomes(order, self._released(order))
+                if order.state is CopyState.PLANNED:
+                    self._send(order, outcomes=4 if whole else 5)
             elif whole or self.data.draw(st.booleans()):
-                self._send(order, outcomes=3)
+                self._send(order, outcomes=4)
             else:
                 return
 
-    def _send(self, order: Intent, outcomes: int = 4) -> None:
+    def _released(self, order: Intent) -> Intent:
+        listed = self.desk.instruments.get(order.account.venue, order.symbol)
+        assert listed is not None
+        if listed.kind is InstrumentKind.SPOT and order.leg is LegKind.CLOSE:
+            order = cover(self.desk.book, order, listed)
+        return release(order) if order.state is CopyState.HELD else order
+
+    def _send(self, order: Intent, outcomes: int = 5) -> None:
         match self.data.draw(st.integers(1, outcomes)):
             case 1:
                 self._becomes(order, accept(order, None))
+            case 4:  # filled in part, and cancelled
+                order = self._becomes(order, accept(order, None))
+                self.missed[order.client_order_id] = missed = order.quantity * self.data.draw(
+                    st.sampled_from([Decimal("0.25"), Decimal(1)])
+                )
+                self.desk.book = withdraw(self.desk.book, order, missed)
             case 2:
                 self._becomes(order, reject(order, "no"))
             case 3:
@@ -101,18 +117,31 @@ class _Orders:
         self.orders[before.client_order_id] = event, after
         return after
 
+    def bought(self) -> Decimal:
+        """What its orders have surely bought."""
+        return self._sum(Side.BUY, {CopyState.ACCEPTED})
+
+    def sold(self) -> Decimal:
+        """What its orders have sold, or may have."""
+        return self._sum(Side.SELL, {CopyState.ACCEPTED, CopyState.IN_DOUBT})
+
+    def _sum(self, side: Side, states: set[CopyState]) -> Decimal:
+        orders = [order for _, order in self.orders.values() if order.side is side and order.state in states]
+        return sum((order.quantity - self.missed.get(order.client_order_id, ZERO) for order in orders), ZERO)
+
     def check(self) -> None:
         """The laws of the queue and of the part."""
         queue = self.desk.book.waiting.get(ALICE, ())
+        assert all(each.signed == self.orders[each.client_order_id][1].signed for each in queue)
         states = [self.orders[each.client_order_id][1].state for each in queue]
         assert states in ([], [CopyState.IN_DOUBT, *[CopyState.HELD] * (len(states) - 1)])
         assert len(set(queue)) == len(queue)
         unsettled = [name for name, (_, order) in self.orders.items() if not order.state.is_submitted]
         assert [each.client_order_id for each in queue] == unsettled
         sums = dict.fromkeys(PositionSide, ZERO)
-        for _, order in self.orders.values():
+        for name, (_, order) in self.orders.items():
             if order.state not in {CopyState.REJECTED, CopyState.DENIED}:
-                sums[order.leader_side] += order.signed
+                sums[order.leader_side] += order.signed - order.side.sign * self.missed.get(name, ZERO)
         for side, planned in sums.items():
             assert self.desk.planned(ALICE, side) == planned
 
@@ -144,7 +173,7 @@ def test_planned_is_what_was_not_refused(
 def test_a_doubt_waits_until_it_is_over() -> None:
     """It enters the queue once, stays while it is planned anew, and leaves with its outcome."""
     order = intent()
-    entry = Waiting(order.client_order_id, FIRST_EVENT)
+    entry = Waiting(order.client_order_id, FIRST_EVENT, order.signed)
     doubted = doubt(order, why="timeout", expires=TS, now=TS)
     book = settle(Book(), FIRST_EVENT, order, doubted)
 
@@ -211,21 +240,86 @@ def test_withdrawing_touches_no_other_part() -> None:
     assert book.parts == {part_key(ALICE, PositionSide.NET): Part(), **others}
 
 
+COINS = msgspec.structs.replace(spot(Venue.BITGET, f"BTCUSDT{SPOT_MARK}", lot="0.5"), minimum=Decimal(1))
+trades = st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 8)), min_size=1, max_size=8)
+
+
+@given(trades, st.data())
+def test_nothing_is_sold_that_was_not_bought(history: list[tuple[Side, int]], data: st.DataObject) -> None:
+    """Whatever is refused, doubted or filled in part, and in whatever order: at no time are more of a
+    subscription's coins sold, or perhaps sold, than its orders have bought."""
+    listed = InstrumentList([spot(Venue.OKX, "BTC-USDT", lot="0.001"), COINS])
+    desk = Desk(product_of(follower("alice", "0.7")), listed)
+    orders = _Orders(desk, data)
+
+    for number, (side, filled) in enumerate(history, start=1):
+        told = fact(
+            symbol="BTC-USDT",
+            venue_order_id=VenueOrderId(f"{number}"),
+            side=side,
+            cum_filled=Decimal(filled),
+            ts_venue=TS + number,
+        )
+        made = desk.see(told)
+        assert isinstance(made, Plan)
+        orders.take(told.event_id, made)
+        orders.check()
+        assert orders.sold() <= orders.bought()
+        if data.draw(st.booleans()):
+            orders.resolve()
+            orders.check()
+            assert orders.sold() <= orders.bought()
+    orders.resolve(whole=True)
+    orders.check()
+    assert orders.sold() <= orders.bought()
+
+
+def _sale(quantity: str) -> Intent:
+    sold = {"leg": LegKind.CLOSE, "side": Side.SELL, "state": CopyState.HELD}
+    return intent(quantity=Decimal(quantity), size=Decimal(quantity), **sold)
+
+
+def _queued(planned: str, *waiting: tuple[str, str]) -> Book:
+    """What all orders come to, and those of them that wait: name and signed quantity."""
+    queue = tuple(Waiting(ClientOrderId(name), FIRST_EVENT, Decimal(signed)) for name, signed in waiting)
+    return _book("0", planned).with_waiting(ALICE, queue)
+
+
 def test_a_sale_held_behind_a_refused_buy_has_nothing_to_sell() -> None:
-    """Bought and sold in one doubt: the sale is covered unless the buy is refused, and then it is denied."""
-    buy = intent()
-    sale = intent(leg=LegKind.CLOSE, side=Side.SELL, state=CopyState.HELD)
-    book = _book("0", "0")  # both are in it
+    """Bought and sold in one doubt: the sale goes unless the buy is refused, and then it is denied."""
+    buy, sale = intent(client_order_id=ClientOrderId("c0")), _sale("1")
+    book = _queued("0", ("c0", "1"), ("c1", "-1"))
+    accepted = settle(book, FIRST_EVENT, buy, accept(buy, None))
     refused = settle(book, FIRST_EVENT, buy, reject(buy, "51008"))
 
-    assert is_covered(book, sale)
-    assert not is_covered(refused, sale)
-    assert _part(settle(refused, FIRST_EVENT, sale, deny(sale, Reason.NOTHING_TO_CLOSE))) == (ZERO, ZERO)
+    assert cover(accepted, sale, COINS) == sale
+    denied = cover(refused, sale, COINS)
+    assert (denied.state, denied.reason) == (CopyState.DENIED, Reason.NOTHING_TO_CLOSE)
+    assert _part(settle(refused, FIRST_EVENT, sale, denied)) == (ZERO, ZERO)
 
 
-def test_a_sale_of_other_coins_is_still_covered() -> None:
-    """Of two held sales a refused buy takes one with it: the one released first sells what is there."""
-    sale = intent(leg=LegKind.CLOSE, side=Side.SELL, state=CopyState.HELD, quantity=Decimal(3))
+@pytest.mark.parametrize(
+    ("bought", "sold"), [("3", "3"), ("2.7", "2.5"), ("1", "1"), ("0.9", "0"), ("-1", "0")]
+)
+def test_a_sale_is_cut_to_what_was_bought(bought: str, sold: str) -> None:
+    """To whole lots, denied below the minimum; the book and its queue know the sale by what is left of it."""
+    sale = _sale("3")
+    book = _queued(str(Decimal(bought) - 3), ("c1", "-3"))
+    cut = cover(book, sale, COINS)
+    settled = settle(book, FIRST_EVENT, sale, cut if cut.state is CopyState.DENIED else release(cut))
 
-    assert is_covered(_book("0", "-1"), sale)
-    assert not is_covered(_book("0", "-3"), sale)
+    if Decimal(sold):
+        assert (cut.state, cut.quantity, cut.size) == (CopyState.HELD, Decimal(sold), Decimal(sold))
+        assert settled.waiting[ALICE] == (Waiting(sale.client_order_id, FIRST_EVENT, -Decimal(sold)),)
+    else:
+        assert cut.reason == (Reason.BELOW_MINIMUM if Decimal(bought) > 0 else Reason.NOTHING_TO_CLOSE)
+        assert settled.waiting == {}
+    assert _part(settled) == (ZERO, Decimal(bought) - Decimal(sold))
+
+
+def test_a_buy_that_waits_behind_a_sale_has_bought_nothing_yet() -> None:
+    """It may be refused in its turn, so the sale before it is not covered by it."""
+    sale = _sale("1")
+
+    assert cover(_queued("1", ("c1", "-1"), ("c2", "2")), sale, COINS).state is CopyState.DENIED
+    assert cover(_queued("-1", ("c1", "-1"), ("c2", "-1")), sale, COINS) == sale

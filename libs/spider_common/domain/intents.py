@@ -102,6 +102,11 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.side.sign * self.quantity
 
     @property
+    def counts(self) -> Decimal:
+        """What of it the part's `planned` counts from the moment it is planned, signed."""
+        return self.signed if self.counted else ZERO
+
+    @property
     def request(self) -> OrderRequest:
         """What its venue is asked for, of an intent that places an order."""
         return OrderRequest(

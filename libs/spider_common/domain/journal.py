@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from spider_common.domain.identifiers import ClientOrderId, EventId, VenueOrderId
+from spider_common.domain.instruments import Instrument
 from spider_common.domain.intents import Action, Doubt, Event, Intent
 from spider_common.domain.orders import CopyState, OrderFact, step
 from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_key
@@ -243,17 +244,22 @@ def settle(book: Book, event: EventId, before: Intent, after: Intent) -> Book:
     """The book after an intent has changed its state.
 
     Keeps the client's queue: an order in doubt stands in it until its outcome is known, and what is
-    planned meanwhile waits behind it. A refused order is withdrawn from its part.
+    planned meanwhile waits behind it. A refused order is withdrawn from its part, and so is what one was
+    cut by.
     """
-    entry = Waiting(after.client_order_id, event)
+    entry = Waiting(after.client_order_id, event, after.counts)
     queue = book.waiting.get(after.client, ())
+    others = tuple(each for each in queue if each.client_order_id != entry.client_order_id)
     if after.state.is_submitted:
-        book = book.with_waiting(after.client, tuple(each for each in queue if each != entry))
-    elif entry not in queue and after.state is not CopyState.PLANNED:
-        book = book.with_waiting(after.client, (*queue, entry))
-    if before.state is not after.state and after.state in {CopyState.REJECTED, CopyState.DENIED}:
-        book = withdraw(book, after, after.quantity)
-    return book
+        queue = others
+    elif others != queue:
+        queue = tuple(each if each in others else entry for each in queue)
+    elif after.state is not CopyState.PLANNED:
+        queue = (*queue, entry)
+    book = book.with_waiting(after.client, queue)
+    refused = before.state is not after.state and after.state in {CopyState.REJECTED, CopyState.DENIED}
+    missed = before.quantity - (ZERO if refused else after.quantity)
+    return withdraw(book, after, missed) if missed else book
 
 
 def withdraw(book: Book, intent: Intent, quantity: Decimal) -> Book:
@@ -280,14 +286,21 @@ def may_release(book: Book, intent: Intent) -> bool:
     return not queue or queue[0].client_order_id == intent.client_order_id
 
 
-def is_covered(book: Book, intent: Intent) -> bool:
-    """Whether a sale of coins is of coins that this subscription's orders have bought.
+def cover(book: Book, sale: Intent, listed: Instrument) -> Intent:
+    """A held sale of coins whose turn it is, cut to what this subscription's orders have bought, or denied.
 
     Spot has no reduce-only at the venue: a sale held behind a buy that was then refused would sell the
-    client's own. `planned` counts every sale that waits; below zero, that much of them has nothing to sell.
+    client's own. `planned` counts what waits too; less the sale and what waits behind it, it is bought.
     """
-    planned = book.part(intent.client, intent.leader_side).planned
-    return planned >= 0 or -planned < intent.quantity
+    queue = book.waiting.get(sale.client, ())
+    behind = sum((each.signed for each in queue if each.client_order_id != sale.client_order_id), ZERO)
+    bought = book.part(sale.client, sale.leader_side).planned - behind - sale.signed
+    if bought >= sale.quantity:
+        return sale
+    size = listed.to_size(max(bought, ZERO))
+    if size < listed.minimum:
+        return deny(sale, Reason.BELOW_MINIMUM if bought > 0 else Reason.NOTHING_TO_CLOSE)
+    return msgspec.structs.replace(sale, quantity=listed.to_base(size), size=size)
 
 
 def release(intent: Intent) -> Intent:

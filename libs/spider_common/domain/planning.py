@@ -172,7 +172,7 @@ def queue_up(intents: Iterable[Intent], book: Book, event: Event) -> tuple[tuple
         waiting = queues.get(intent.client, book.waiting.get(intent.client, ()))
         if intent.state is CopyState.PLANNED and waiting:
             intent = hold(intent)
-            queues[intent.client] = (*waiting, Waiting(intent.client_order_id, event.event_id))
+            queues[intent.client] = (*waiting, Waiting(intent.client_order_id, event.event_id, intent.counts))
         queued.append(intent)
     for client, queue in queues.items():
         book = book.with_waiting(client, queue)

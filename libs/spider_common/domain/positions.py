@@ -70,10 +70,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Waiting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An order in a client's queue: the first one is in doubt, the others are held behind it."""
+    """An order in a client's queue: the first one is in doubt, the others are held behind it.
+
+    `signed`: its base quantity, as the part's `planned` counts it.
+    """
 
     client_order_id: ClientOrderId
     event: EventId
+    signed: Decimal = ZERO
 
 
 class Resting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
