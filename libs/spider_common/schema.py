@@ -210,6 +210,31 @@ def config_key(kind: str, *name: str) -> Key:
     return Key(config_partition(kind), _join(*name))
 
 
+def watch_partition() -> str:
+    """The small partition of the Config table that every service reads twice a second."""
+    return _join("config", "watch")
+
+
+def generation_key() -> Key:
+    """Its version rises with each change of a product, client or subscription."""
+    return Key(watch_partition(), "generation")
+
+
+def state_key(*scope: str) -> Key:
+    """What may be traded: of `"all"`, of `"product", product` or of `"client", client`. Not there: all."""
+    return Key(watch_partition(), _join("state", *scope))
+
+
+def history_partition(kind: str, *name: str) -> str:
+    """The partition that holds each change of one item."""
+    return _join("history", kind, *name)
+
+
+def history_key(kind: str, *name: str, version: int) -> Key:
+    """The change of an item that made it this version."""
+    return Key(history_partition(kind, *name), f"{version:010d}")
+
+
 def audit_partition(day: str) -> str:
     """The partition of the Config table that holds what people changed on a UTC day, `2026-11-25`."""
     return _join("audit", day)

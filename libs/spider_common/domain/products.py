@@ -207,17 +207,17 @@ class Subscription(CopyRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     since: int = 0
 
 
-class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One leader account and who copies it.
+class ProductSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One leader account and how it is copied.
 
     Attributes:
         shards: into how many independent parts the clients are split; each is planned in order by itself.
         max_signal_age_ms: opening orders older than this are not sent any more. Reducing orders always are.
+        trading: False: nothing is opened for anybody.
     """
 
     product: ProductId
     leader: Account
-    subscriptions: tuple[Subscription, ...] = ()
     shards: int = 1
     max_signal_age_ms: int = 30_000
     trading: bool = True
@@ -225,6 +225,15 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         if self.shards < 1:
             raise ValueError(f"shards: {self.shards} is not a positive number; write 1 or more")
+
+
+class Product(ProductSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One leader account and who copies it."""
+
+    subscriptions: tuple[Subscription, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         seen: set[ClientId] = set()
         for subscription in self.subscriptions:
             if subscription.client in seen:
