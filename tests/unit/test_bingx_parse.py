@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.requests import MarginMode
 from spider_common.venues.bingx import fields, parse, spot
 from spider_common.venues.outcomes import UnreadableFrame
 from tests.unit.bingx_frames import (
@@ -216,6 +217,7 @@ def test_a_position_is_signed_by_its_side():
     net = parse.position(POSITION_ROW, place="p[0]", account=ACCOUNT, hedge=False)
     assert (leg.position_side, leg.quantity) == (PositionSide.SHORT, Decimal("-0.1"))
     assert (net.position_side, net.quantity) == (PositionSide.NET, Decimal("-0.1"))
+    assert (net.leverage, net.margin_mode, net.mark_price) == (6, MarginMode.CROSS, None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.products import Equity
-from spider_common.domain.requests import KeyPermissions, PositionFact
+from spider_common.domain.requests import KeyPermissions, MarginMode, PositionFact
 from spider_common.venues.bitget import parse
 from spider_common.venues.bitget.parse import DETAIL, LISTED, PUSHED, ClosingSide, Names
 from spider_common.venues.outcomes import UnreadableFrame
@@ -219,6 +219,8 @@ def test_a_position_is_signed(mode: str, side: str, leg: PositionSide, held: Dec
             quantity=held,
             entry_price=Decimal(1900),
             ts_venue=1695711602568 * MS,
+            leverage=Decimal(20),
+            margin_mode=MarginMode.CROSS,
         )
 
 

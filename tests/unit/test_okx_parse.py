@@ -202,6 +202,20 @@ def test_an_instrument_nobody_can_count_in_is_refused(field: str, value: str) ->
         parse.instrument(LISTED | {field: value}, place="data[3]")
 
 
+@pytest.mark.parametrize(("symbol", "told"), [("BTC-USD-SWAP", None), ("NEW-USDT-SWAP", UnreadableFrame)])
+def test_a_position_that_is_not_copied_is_left_out_and_an_unknown_one_is_named(
+    symbol: str, told: type[Exception] | None
+) -> None:
+    """What is left out counts as flat: inverse swaps may be, an instrument that was listed since may not."""
+    row = {"instId": symbol, "posSide": "net", "pos": "1", "avgPx": "1", "uTime": "1", "mgnMode": "cross"}
+    args: dict[str, Any] = {"place": "data[0]", "account": ACCOUNT, "instruments": INSTRUMENTS}
+    if told is None:
+        assert parse.position(row, **args) is None
+    else:
+        with pytest.raises(told, match=r"data\[0\]\.instId"):
+            parse.position(row, **args)
+
+
 def test_equity_is_the_accounts_worth_in_usd() -> None:
     """totalEq, at the time that OKX says."""
     equity = parse.equity({"totalEq": "91884.85", "uTime": "1700000000123"}, place="data[0]", account=ACCOUNT)

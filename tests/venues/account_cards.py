@@ -1,6 +1,7 @@
 """What an account and its key are, and how they are set."""
 
 import math
+from decimal import Decimal
 
 from spider_common.clock import NS_PER_S
 from spider_common.domain.products import MarginMode
@@ -29,6 +30,19 @@ async def instruments(bench: Bench) -> None:
 async def server_time(bench: Bench) -> None:
     told = await bench.client.server_time()
     assert math.isclose(told, bench.venue.clock.now(), abs_tol=NS_PER_S)
+
+
+@card("account.marks")
+async def marks(bench: Bench) -> None:
+    bench.price("61234.5")
+    told = await bench.client.marks()
+    assert told[bench.symbol].price == Decimal("61234.5")
+    assert {symbol: mark.price for symbol, mark in told.items()} == {
+        symbol: market.price for symbol, market in bench.venue.exchange.markets.items()
+    }
+    for symbol, mark in told.items():
+        assert mark.symbol == symbol
+        assert math.isclose(mark.ts_venue, bench.venue.clock.now(), abs_tol=NS_PER_S)
 
 
 @card("account.permissions")

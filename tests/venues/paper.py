@@ -86,6 +86,9 @@ class PaperClient:
 
     cancel = amend = set_leverage = set_hedge_mode = cannot
 
+    async def marks(self):
+        return {}
+
     async def server_time(self):
         return self._clock.now()
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from spider_common.domain.instruments import InstrumentKind, venue_symbol
-from spider_common.domain.orders import OrderStatus, Side
+from spider_common.domain.orders import OrderStatus, PositionSide, Side
 from tests.venues import doubt_cards, order_cards, session_cards, sweep_cards
 from tests.venues.bench import Bench
 from tests.venues.cards import accepted, card, found
@@ -46,6 +46,14 @@ async def buy(bench: Bench) -> None:
     fact = found(await bench.find()).fact
     assert (fact.status, fact.side, fact.symbol) == (OrderStatus.FILLED, Side.BUY, bench.symbol)
     assert (fact.quantity, fact.cum_filled) == (Decimal("0.01"), Decimal("0.01"))
+
+
+@card("spot.coins")
+async def coins(bench: Bench) -> None:
+    (held,) = (await bench.sweep()).positions
+    assert (held.symbol, held.position_side, held.quantity) == (bench.symbol, PositionSide.NET, 1)
+    bench.by_hand(side="sell", size=Decimal(1))
+    assert (await bench.sweep()).positions == ()
 
 
 @card("spot.sell")

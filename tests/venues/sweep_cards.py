@@ -8,6 +8,7 @@ import trio
 from services.simulator.actions import Cancel
 from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.orders import OrderStatus
+from spider_common.domain.requests import MarginMode
 from spider_common.venues.outcomes import (
     VenueError,
 )
@@ -71,6 +72,24 @@ async def positions(bench: Bench) -> None:
     assert (held.symbol, held.quantity, held.entry_price) == (bench.symbol, Decimal("-0.02"), 60_000)
     bench.by_hand(size=bench.size * 2)
     assert (await bench.sweep()).positions == ()
+
+
+@card("sweep.all_positions")
+async def all_positions(bench: Bench) -> None:
+    swaps = [each for each in bench.client.known_instruments if each.kind is InstrumentKind.SWAP]
+    for swap in swaps:
+        bench.by_hand(symbol=swap.symbol, side="sell", size=swap.minimum * 10)
+    held = {each.symbol: each for each in (await bench.sweep()).positions}
+    assert {symbol: each.quantity for symbol, each in held.items()} == {
+        swap.symbol: -10 * swap.minimum_base for swap in swaps
+    }
+    assert len(held) > 2
+    for symbol, each in held.items():
+        assert each.leverage == bench.venue.exchange.accounts["alice"].leverage_of(symbol)
+        assert (each.margin_mode, each.mark_price) == (
+            MarginMode.CROSS,
+            bench.venue.exchange.markets[symbol].price,
+        )
 
 
 @card("sweep.equity")

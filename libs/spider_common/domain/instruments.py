@@ -74,6 +74,17 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return toward_zero(quantity, self.lot_base) / self.contract_size
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an instrument is worth by its venue, in quote currency: a swap's mark price, a pair's last price.
+
+    `ts_venue`: as of when, Unix ns.
+    """
+
+    symbol: str
+    price: Decimal
+    ts_venue: int
+
+
 class InstrumentList:
     """The instruments that are known, found by venue and symbol or by what they are."""
 

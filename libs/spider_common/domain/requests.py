@@ -94,7 +94,14 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class PositionFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an account holds of an instrument, as its venue tells: signed base quantity."""
+    """What an account holds of an instrument, as its venue tells: signed base quantity.
+
+    A sweep tells every position that is not flat, so what it leaves out is flat. A coin of a spot account is
+    held as its pair with USDT.
+
+    Attributes:
+        leverage, margin_mode, mark_price: None where the row does not tell them, as pushes may not.
+    """
 
     venue: Venue
     account: str
@@ -103,6 +110,9 @@ class PositionFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     quantity: Decimal
     entry_price: Decimal | None
     ts_venue: int
+    leverage: Decimal | None = None
+    margin_mode: MarginMode | None = None
+    mark_price: Decimal | None = None
 
 
 class KeyPermissions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

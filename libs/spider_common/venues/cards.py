@@ -84,6 +84,7 @@ _GROUPS: Final = {
         "same_events": "A sweep makes the same event ids as the socket.",
         "same_executions": "A sweep makes the same executions as the socket.",
         "positions": "A sweep tells what is held, signed, and nothing for what is closed.",
+        "all_positions": "A sweep tells every instrument's position with its leverage, margin mode and mark.",
         "equity": "A sweep tells what the account is worth.",
         "twice_is_once": "Sweeping twice tells the same events.",
         "cancelled_in_part": "An order cancelled after a partial fill is told so, with that fill.",
@@ -102,6 +103,7 @@ _GROUPS: Final = {
     "account": {
         "instruments": "Every listed instrument is known with its steps and its contract in base coin.",
         "server_time": "The venue's clock is told.",
+        "marks": "The price of every listed instrument is told, as of now.",
         "permissions": "A key that trades and cannot withdraw, and from where, is told.",
         "withdrawal_is_seen": "A key that may withdraw is told as such.",
         "leverage": "Leverage is set, and too much of it is rejected.",
@@ -126,6 +128,7 @@ _GROUPS: Final = {
         "cancel_is_told": "A spot order cancelled in part is told as such.",
         "drop_loses_nothing": "Spot trades of the time without a socket are told after it.",
         "open_orders": "A sweep tells the open spot orders.",
+        "coins": "A sweep tells a coin as what is held of its pair, and nothing of one that is gone.",
         "same_events": "For spot too a sweep makes the event ids of the socket.",
         "twice_is_once": "Sweeping spot twice tells the same events.",
     },

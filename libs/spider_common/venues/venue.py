@@ -7,7 +7,7 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
-from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Account, Equity, MarginMode
 from spider_common.domain.requests import (
@@ -133,6 +133,10 @@ class VenueClient(Protocol):
 
     async def instruments(self) -> Sequence[Instrument]:
         """What can be traded; also what every other method knows from then on."""
+        ...
+
+    async def marks(self) -> Mapping[str, Mark]:
+        """What each known instrument is worth now, by its symbol; one without a price is left out."""
         ...
 
     async def ready_to_place(self, order: OrderRequest) -> None:

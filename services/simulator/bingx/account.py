@@ -132,6 +132,21 @@ def _ticker(call: Call) -> Fields:
     }
 
 
+def _premium_index(call: Call) -> list[Fields]:
+    """Marks of swaps: the engine has one price an instrument, which is its mark too."""
+    return [
+        {
+            "symbol": market.instrument.symbol,
+            "lastFundingRate": "0",
+            "markPrice": shapes.number(market.price),
+            "indexPrice": shapes.number(market.price),
+            "nextFundingTime": shapes.milliseconds(call.now),
+        }
+        for market in call.exchange.markets.values()
+        if market.instrument.kind == "swap"
+    ]
+
+
 def _nothing(_: Call) -> list[Fields]:
     """Sections that are not simulated list nothing."""
     return []
@@ -173,6 +188,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("DELETE", "user/auth/userDataStream"): Endpoint(_delete_key, bare=True),
     ("GET", "swap/v2/server/time"): Endpoint(_time, private=False),
     ("GET", "swap/v2/quote/contracts"): Endpoint(_contracts, private=False),
+    ("GET", "swap/v2/quote/premiumIndex"): Endpoint(_premium_index, private=False),
     ("GET", "swap/v2/quote/ticker"): Endpoint(_ticker, private=False),
     ("GET", "cswap/v1/market/contracts"): Endpoint(_nothing, private=False),
     ("GET", "wallets/v1/capital/config/getall"): Endpoint(_nothing),

@@ -12,6 +12,7 @@ from services.simulator.accounts import ZERO
 from services.simulator.bingx import shapes
 from services.simulator.bingx.call import KEEP, Call, Endpoint, Fields
 from services.simulator.bingx.codes import BingxError
+from services.simulator.book import Market
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Canceled, Entry, Executed, Kind, Order, Rejected, Side
 from services.simulator.rules import NewOrder, RefusedError
@@ -179,6 +180,18 @@ def _symbols(call: Call) -> Fields:
     return {"symbols": [row for row in listed if symbol in ("", row["symbol"])]}
 
 
+def _tickers(call: Call) -> list[Fields]:
+    if not call.params.get("timestamp"):
+        raise BingxError("100400", words="timestamp: this field is required")
+    symbol = call.params.get("symbol", "")
+    rows = (
+        _ticker(market, call.now)
+        for market in call.exchange.markets.values()
+        if market.instrument.kind == "spot"
+    )
+    return [row for row in rows if symbol in ("", row["symbol"])]
+
+
 # Shapes
 
 
@@ -241,6 +254,21 @@ def _pair(item: Instrument) -> Fields:
     }
 
 
+def _ticker(market: Market, now: int) -> Fields:
+    """A pair as ticker/24hr states it."""
+    prices = ("openPrice", "highPrice", "lowPrice", "lastPrice", "askPrice", "bidPrice")
+    return {
+        **dict.fromkeys(prices, shapes.number(market.price)),
+        "symbol": venue_symbol(market.instrument.symbol),
+        "priceChange": "0",
+        "priceChangePercent": "0%",
+        "volume": 0,
+        "quoteVolume": 0,
+        "openTime": shapes.milliseconds(now),
+        "closeTime": shapes.milliseconds(now),
+    }
+
+
 def report(entry: Entry) -> Fields:
     """A spot.executionReport: numbers are JSON numbers, and what is not there is 0."""
     assert not isinstance(entry, Rejected), "a refusal is said in its reply"
@@ -280,6 +308,7 @@ def report(entry: Entry) -> Fields:
 
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "spot/v1/common/symbols"): Endpoint(_symbols, private=False),
+    ("GET", "spot/v1/ticker/24hr"): Endpoint(_tickers, private=False),
     ("GET", "spot/v1/account/balance"): Endpoint(_balance),
     ("POST", "spot/v1/trade/order"): Endpoint(_place, operation="place"),
     ("POST", "spot/v1/trade/cancel"): Endpoint(_cancel, operation="cancel"),

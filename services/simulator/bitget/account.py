@@ -138,6 +138,15 @@ def _contracts(call: Call) -> list[Fields]:
     ]
 
 
+def _tickers(call: Call) -> list[Fields]:
+    call.needs_product()
+    return [
+        shapes.ticker(market, call.now)
+        for market in call.exchange.markets.values()
+        if market.instrument.kind == "swap"
+    ]
+
+
 def _nothing(_: Call) -> list[Fields]:
     """Margin and deposits are not simulated: nothing is listed."""
     return []
@@ -152,6 +161,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "spot/account/info"): Endpoint(_info, 1),
     ("GET", "public/time"): Endpoint(_time, 20, private=False),
     ("GET", "mix/market/contracts"): Endpoint(_contracts, 20, private=False),
+    ("GET", "mix/market/tickers"): Endpoint(_tickers, 20, private=False),
     ("GET", "spot/public/coins"): Endpoint(_nothing, 3, private=False),
     ("GET", "margin/currencies"): Endpoint(_nothing, 10, private=False),
 }

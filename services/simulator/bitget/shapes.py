@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from services.simulator.accounts import ZERO, Account, Position, margin_used
+from services.simulator.book import Market
 from services.simulator.engine import Exchange
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Entry, Executed, Order, Rejected
@@ -212,6 +213,36 @@ def balance(exchange: Exchange, account: Account) -> Mapping[str, Decimal]:
         "locked": equity - available - margin,
         "margin": margin,
         "unrealised": profit,
+    }
+
+
+def ticker(market: Market, now: int) -> Fields:
+    """A swap as market/tickers states it: the engine has one price an instrument, which is its mark too."""
+    price = number(market.price)
+    prices = (
+        "lastPr",
+        "askPr",
+        "bidPr",
+        "high24h",
+        "low24h",
+        "open24h",
+        "openUtc",
+        "indexPrice",
+        "markPrice",
+    )
+    return {
+        **dict.fromkeys(prices, price),
+        "symbol": market.instrument.symbol,
+        "askSz": number(market.depth or market.instrument.maximum),
+        "bidSz": number(market.depth or market.instrument.maximum),
+        "baseVolume": "0",
+        "quoteVolume": "0",
+        "usdtVolume": "0",
+        "change24h": "0",
+        "changeUtc24h": "0",
+        "fundingRate": "0",
+        "holdingAmount": "0",
+        "ts": milliseconds(now),
     }
 
 

@@ -160,6 +160,16 @@ def _symbols(call: Call) -> list[Fields]:
     return [row for row in pairs if symbol in ("", row["symbol"])]
 
 
+def _tickers(call: Call) -> list[Fields]:
+    symbol = call.query.get("symbol", "")
+    rows = (
+        spot_shapes.ticker(market, call.now)
+        for market in call.exchange.markets.values()
+        if market.instrument.kind == "spot"
+    )
+    return [row for row in rows if symbol in ("", row["symbol"])]
+
+
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("POST", "spot/trade/place-order"): Endpoint(_place, 10, operation="place"),
     ("POST", "spot/trade/cancel-order"): Endpoint(_cancel, 10, operation="cancel"),
@@ -169,5 +179,6 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "spot/trade/history-orders"): Endpoint(_history, 20),
     ("GET", "spot/trade/fills"): Endpoint(_fills, 10),
     ("GET", "spot/account/assets"): Endpoint(_assets, 10),
+    ("GET", "spot/market/tickers"): Endpoint(_tickers, 20, private=False),
     ("GET", "spot/public/symbols"): Endpoint(_symbols, 20, private=False),
 }

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.simulator.accounts import ZERO, Account
 from services.simulator.bitget.shapes import Fields, average, milliseconds, number
+from services.simulator.book import Market
 from services.simulator.engine import Exchange
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Entry, Executed, Order, Rejected
@@ -158,6 +159,23 @@ def pair(item: Instrument) -> Fields:
         "status": "online",
         "symbol": venue_symbol(item.symbol),
         "takerFeeRate": "0.001",
+    }
+
+
+def ticker(market: Market, now: int) -> Fields:
+    """A pair as market/tickers states it."""
+    prices = ("lastPr", "askPr", "bidPr", "high24h", "low24h", "open", "openUtc")
+    return {
+        **dict.fromkeys(prices, number(market.price)),
+        "symbol": venue_symbol(market.instrument.symbol),
+        "askSz": number(market.depth or market.instrument.maximum),
+        "bidSz": number(market.depth or market.instrument.maximum),
+        "baseVolume": "0",
+        "quoteVolume": "0",
+        "usdtVolume": "0",
+        "change24h": "0",
+        "changeUtc24h": "0",
+        "ts": milliseconds(now),
     }
 
 

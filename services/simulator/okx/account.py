@@ -185,7 +185,6 @@ def _tickers(call: Call) -> list[Fields]:
                     "last": price,
                     "lastSz": number(item.minimum),
                     "low24h": price,
-                    "markPx": price,
                     "open24h": price,
                     "sodUtc0": price,
                     "sodUtc8": price,
@@ -199,6 +198,22 @@ def _tickers(call: Call) -> list[Fields]:
     return rows
 
 
+def _mark_prices(call: Call) -> list[Fields]:
+    """The engine has one price an instrument, which is its mark too."""
+    kind, symbol = call.needed("instType"), call.query.get("instId", "")
+    return [
+        {
+            "instId": market.instrument.symbol,
+            "instType": shapes.INSTRUMENT_TYPES[market.instrument.kind],
+            "markPx": number(market.price),
+            "ts": milliseconds(call.now),
+        }
+        for market in call.exchange.markets.values()
+        if shapes.INSTRUMENT_TYPES[market.instrument.kind] == kind
+        and symbol in ("", market.instrument.symbol)
+    ]
+
+
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "account/balance"): Endpoint(_balance, 10),
     ("GET", "account/positions"): Endpoint(_positions, 10),
@@ -209,7 +224,7 @@ ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
     ("GET", "asset/currencies"): Endpoint(_currencies, 12),
     ("GET", "public/time"): Endpoint(_time, 20, private=False),
     ("GET", "public/instruments"): Endpoint(_instruments, 20, private=False),
-    ("GET", "public/mark-price"): Endpoint(_tickers, 20, private=False),
+    ("GET", "public/mark-price"): Endpoint(_mark_prices, 10, private=False),
     ("GET", "market/ticker"): Endpoint(_tickers, 40, private=False),
     ("GET", "market/tickers"): Endpoint(_tickers, 40, private=False),
 }

@@ -13,7 +13,7 @@ import msgspec
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
@@ -141,6 +141,23 @@ class BingxClient:
         self.known_instruments = InstrumentList(found)
         return found
 
+    async def marks(self) -> Mapping[str, Mark]:
+        known = self.known_instruments
+        swaps = rows(await self._rest.ask_openly(PUBLIC, "quote/premiumIndex"), "data", "quote/premiumIndex")
+        at = self._rest.venue_now()
+        pairs = rows(await self._rest.ask_openly(SPOT_PUBLIC, "ticker/24hr"), "data", "ticker/24hr")
+        read = [
+            *(
+                parse.mark(row, place=f"premiumIndex[{index}]", instruments=known, at=at)
+                for index, row in enumerate(swaps)
+            ),
+            *(
+                spot.mark(row, place=f"ticker/24hr[{index}]", instruments=known)
+                for index, row in enumerate(pairs)
+            ),
+        ]
+        return {mark.symbol: mark for mark in read if mark is not None}
+
     async def server_time(self) -> int:
         return await self._rest.server_time()
 
@@ -204,7 +221,10 @@ class BingxClient:
         swaps = await self._sweeping(Sweep, credentials, account).everything(since)
         pairs = await self._sweeping(SpotSweep, credentials, account).everything(since)
         return msgspec.structs.replace(
-            swaps, facts=swaps.facts + pairs.facts, executions=swaps.executions + pairs.executions
+            swaps,
+            facts=swaps.facts + pairs.facts,
+            executions=swaps.executions + pairs.executions,
+            positions=swaps.positions + pairs.positions,
         )
 
     def _sweeping(self, kind: type[Section], credentials: Credentials, account: AccountId) -> Section:

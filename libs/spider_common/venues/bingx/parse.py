@@ -13,11 +13,11 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.products import Equity
 from spider_common.domain.quantities import ZERO
-from spider_common.domain.requests import PositionFact
+from spider_common.domain.requests import MarginMode, PositionFact
 from spider_common.venues.bingx.fields import (
     Row,
     amount,
@@ -70,6 +70,11 @@ _POSITION_SIDE: Final = {
     "BOTH": PositionSide.NET,
     "LONG": PositionSide.LONG,
     "SHORT": PositionSide.SHORT,
+}
+_MARGIN: Final = {
+    "cross": MarginMode.CROSS,
+    "crossed": MarginMode.CROSS,
+    "isolated": MarginMode.ISOLATED,
 }
 _MOST_DIGITS: Final = 18  # behind the point of a step
 EXECUTIONS: Final = frozenset({"NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"})
@@ -211,6 +216,9 @@ def position(row: Row, *, place: str, account: AccountId, hedge: bool) -> Positi
         quantity=_signed(number(row, "positionAmt", place), side),
         entry_price=positive(row, "avgPrice", place),
         ts_venue=milliseconds(row, "updateTime", place),
+        leverage=positive(row, "leverage", place),
+        margin_mode=MarginMode.ISOLATED if flag(row, "isolated", place, default=False) else MarginMode.CROSS,
+        mark_price=positive(row, "markPrice", place),
     )
 
 
@@ -234,9 +242,21 @@ def pushed_positions(frame: Row, *, account: AccountId) -> tuple[PositionFact, .
                 quantity=_signed(number(row, "pa", place), side),
                 entry_price=positive(row, "ep", place),
                 ts_venue=at,
+                margin_mode=one_of(row, "mt", place, _MARGIN) if row.get("mt") else None,
             )
         )
     return tuple(found)
+
+
+def mark(row: Row, *, place: str, instruments: InstrumentList, at: int) -> Mark | None:
+    """A row of ``quote/premiumIndex``; None for one without a price and for what is not copied.
+
+    Args:
+        at: the venue's time of the answer, Unix ns: the rows have none of their own.
+    """
+    known = instruments.get(Venue.BINGX, text(row, "symbol", place))
+    price = positive(row, "markPrice", place)
+    return None if known is None or price is None else Mark(symbol=known.symbol, price=price, ts_venue=at)
 
 
 def instrument(row: Row, *, place: str) -> Instrument | None:

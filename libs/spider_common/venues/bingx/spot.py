@@ -11,9 +11,10 @@ from typing import Final
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
-from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
 from spider_common.domain.quantities import ZERO
+from spider_common.domain.requests import PositionFact
 from spider_common.venues.bingx import parse
 from spider_common.venues.bingx.fields import (
     Row,
@@ -27,6 +28,8 @@ from spider_common.venues.bingx.fields import (
 )
 from spider_common.venues.outcomes import UnreadableFrame
 
+_QUOTE: Final = "USDT"
+"""A balance of a coin is told as what is held of its pair with this one."""
 # A conditional order is what it becomes when its trigger fires. The rows do not tell a time in force.
 _TYPE: Final = {
     "MARKET": OrderType.MARKET,
@@ -122,6 +125,34 @@ def execution(
         fee_currency=text(row, "commissionAsset", place),
         ts_venue=milliseconds(row, "time", place),
     )
+
+
+def holding(
+    row: Row, *, place: str, account: AccountId, instruments: InstrumentList, at: int
+) -> PositionFact | None:
+    """A coin of ``account/balance`` as what is held of its pair; None for coins without one. `at`: as
+    `parse.mark`."""
+    known = instruments.get(Venue.BINGX, f"{text(row, 'asset', place)}-{_QUOTE}{SPOT_MARK}")
+    if known is None:
+        return None
+    return PositionFact(
+        venue=Venue.BINGX,
+        account=account,
+        symbol=known.symbol,
+        position_side=PositionSide.NET,
+        quantity=amount(row, "free", place, empty=ZERO) + amount(row, "locked", place, empty=ZERO),
+        entry_price=None,
+        ts_venue=at,
+    )
+
+
+def mark(row: Row, *, place: str, instruments: InstrumentList) -> Mark | None:
+    """A row of ``ticker/24hr``; None for one without a price and for what is not copied."""
+    known = instruments.get(Venue.BINGX, text(row, "symbol", place) + SPOT_MARK)
+    price = positive(row, "lastPrice", place)
+    if known is None or price is None:
+        return None
+    return Mark(symbol=known.symbol, price=price, ts_venue=milliseconds(row, "closeTime", place))
 
 
 def instrument(row: Row, *, place: str) -> Instrument | None:

@@ -40,7 +40,7 @@ class SpotSweep:
         self._instruments, self._clock, self._look_back_s = instruments, clock, look_back_s
 
     async def everything(self, since: int) -> Told:
-        """Open orders, and orders and fills that changed since `since` (Unix ns).
+        """Open orders, orders and fills that changed since `since` (Unix ns), and what is held of each coin.
 
         Fills are asked for by pair, so those of an order made before the look-back and filled since are told
         only while it is open.
@@ -56,9 +56,22 @@ class SpotSweep:
         executions: list[Execution] = []
         for symbol in dict.fromkeys(fact.symbol for fact in filled.values()):
             executions += await self._fills(since, symbol, filled)
+        coins = mapping(await self._ask("account/balance", {}), "data", "account/balance")
+        at = self._rest.venue_now()
+        held = (
+            spot.holding(
+                row,
+                place=f"balances[{index}]",
+                account=self._account,
+                instruments=self._instruments,
+                at=at,
+            )
+            for index, row in enumerate(rows(coins, "balances", "data"))
+        )
         return Told(
             facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
             executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
+            positions=tuple(each for each in held if each is not None and each.quantity),
         )
 
     async def latest(self, symbol: str) -> Sequence[OrderFact]:

@@ -105,14 +105,15 @@ class Sweep:
         )
         hedge = await self.hedge_mode()
         held = rows(await self._ask(SWAP_V2, "user/positions", {}), "data", "user/positions")
+        positions = (
+            parse.position(row, place=f"positions[{index}]", account=self._account, hedge=hedge)
+            for index, row in enumerate(held)
+        )
         return Told(
             facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
             executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
             equities=tuple(equity for equity in equities if equity is not None),
-            positions=tuple(
-                parse.position(row, place=f"positions[{index}]", account=self._account, hedge=hedge)
-                for index, row in enumerate(held)
-            ),
+            positions=tuple(position for position in positions if position.quantity),
         )
 
     async def latest(self, symbol: str) -> Sequence[OrderFact]:

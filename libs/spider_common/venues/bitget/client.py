@@ -12,7 +12,7 @@ from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList, Mark
 from spider_common.domain.orders import OrderStatus, PositionSide
 from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
@@ -122,6 +122,19 @@ class BitgetClient:
         self._codec.set_instruments(contracts, pairs)
         self._asking.known_instruments = InstrumentList(found)
         return found
+
+    async def marks(self) -> Mapping[str, Mark]:
+        known, told = self.known_instruments, dict[str, Mark]()
+        for section, path, asked, field, mark in (
+            ("public/mix", "mix/market/tickers", {"productType": PRODUCT}, "markPrice", ""),
+            ("public/spot", "spot/market/tickers", {}, "lastPr", SPOT_MARK),
+        ):
+            for at, row in enumerate(await self._listed(section, path, asked)):
+                place = f"{path}[{at}]"
+                found = parse.mark(row, field, place=place, instruments=known, mark=mark)
+                if found is not None:
+                    told[found.symbol] = found
+        return told
 
     async def _listed(self, section: str, path: str, asked: Mapping[str, str]) -> list[Row]:
         return rows.children(await self._asking.query(None, section, path, asked), "data", path)

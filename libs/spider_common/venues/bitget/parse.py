@@ -16,10 +16,10 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, TradeId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
 from spider_common.domain.products import Equity
-from spider_common.domain.requests import KeyPermissions, PositionFact
+from spider_common.domain.requests import KeyPermissions, MarginMode, PositionFact
 from spider_common.venues.bitget.fields import (
     KIND,
     PLAN_STATUS,
@@ -34,6 +34,7 @@ from spider_common.venues.rows import (
     Row,
     amount,
     children,
+    code,
     identifier,
     milliseconds,
     number,
@@ -73,6 +74,7 @@ LISTED: Final = Names("symbol", "status", "baseVolume")
 
 _SIGN: Final = {"long": 1, "short": -1}
 _LEG: Final = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
+_MARGIN: Final = {"crossed": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
 _HEDGED: Final = {"hedge_mode": True, "one_way_mode": False}
 _FLAG: Final = {"yes": True, "no": False, "": False}
 _MAY_TRADE: Final = frozenset({"coow", "trade"})
@@ -217,7 +219,21 @@ def position(
         quantity=one_of(row, "holdSide", place, _SIGN) * held,
         entry_price=optional_number(row, "openPriceAvg", place) or None,
         ts_venue=milliseconds(row, "uTime" if row.get("uTime") else "cTime", place),
+        # pushes write it as a JSON number
+        leverage=optional_number({"leverage": code(row, "leverage", place, default="")}, "leverage", place),
+        margin_mode=one_of(row, "marginMode", place, _MARGIN) if row.get("marginMode") else None,
+        mark_price=optional_number(row, "markPrice", place) or None,
     )
+
+
+def mark(row: Row, field: str, *, place: str, instruments: InstrumentList, mark: str = "") -> Mark | None:
+    """A row of a ``market/tickers``, of swaps (`field`: markPrice) or of spot (lastPr); None for one without
+    a price and for what is not copied. `mark`: follows the names of spot instruments in our list."""
+    known = instruments.get(Venue.BITGET, text(row, "symbol", place) + mark)
+    price = optional_number(row, field, place)
+    if known is None or not price:
+        return None
+    return Mark(symbol=known.symbol, price=price, ts_venue=milliseconds(row, "ts", place))
 
 
 def instrument(row: Row, *, place: str) -> Instrument | None:

@@ -3,7 +3,7 @@
 Sources: https://www.okx.com/docs-v5/en/#order-book-trading-trade and ``-trading-account``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import httpx
@@ -12,7 +12,7 @@ from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import ADDRESS, Limit, Name
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentList, Mark
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
@@ -97,6 +97,9 @@ class OkxClient:
 
     async def instruments(self) -> Sequence[Instrument]:
         return await self._questions.instruments(self._codec)
+
+    async def marks(self) -> Mapping[str, Mark]:
+        return await self._questions.marks()
 
     async def ready_to_connect(self) -> None:
         await self._budgets.acquire(((ADDRESS, "connect"), CONNECTS))

@@ -8,15 +8,16 @@ from typing import Final
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.products import Equity
 from spider_common.domain.quantities import ZERO
-from spider_common.domain.requests import KeyPermissions, PositionFact
+from spider_common.domain.requests import KeyPermissions, MarginMode, PositionFact
 from spider_common.venues.outcomes import UnreadableFrame
 from spider_common.venues.rows import (
     Row,
     amount,
+    children,
     identifier,
     milliseconds,
     number,
@@ -55,6 +56,10 @@ _ALGO_STATUS: Final = {
 }
 _FLAG: Final = {"true": True, "false": False, "": False}
 _SIDE: Final = {"buy": Side.BUY, "sell": Side.SELL}
+_MARGIN: Final = {"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
+_QUOTE: Final = "USDT"
+"""A balance of a coin is told as what is held of its pair with this one."""
+_INVERSE: Final = "-USD-SWAP"
 _POSITION_SIDE: Final = {
     "": PositionSide.NET,
     "net": PositionSide.NET,
@@ -166,13 +171,14 @@ def equity(row: Row, *, place: str, account: AccountId) -> Equity:
 
 
 def position(row: Row, *, place: str, account: AccountId, instruments: InstrumentList) -> PositionFact | None:
-    """A row of the positions channel or of ``account/positions``; None for what is not copied.
+    """A row of the positions channel or of ``account/positions``; None for an inverse swap: those are not
+    copied.
 
     In net mode ``pos`` is signed; in long/short mode the side says which way it is held.
     """
-    known = instruments.get(Venue.OKX, text(row, "instId", place))
-    if known is None:
+    if text(row, "instId", place).endswith(_INVERSE):
         return None
+    known = _instrument(row, place, instruments)
     side = one_of(row, "posSide", place, _POSITION_SIDE)
     held = known.to_base(number(row, "pos", place, empty=ZERO))
     if side is not PositionSide.NET:
@@ -185,7 +191,42 @@ def position(row: Row, *, place: str, account: AccountId, instruments: Instrumen
         quantity=held,
         entry_price=optional_number(row, "avgPx", place) or None,
         ts_venue=milliseconds(row, "uTime", place),
+        leverage=optional_number(row, "lever", place) or None,
+        margin_mode=one_of(row, "mgnMode", place, _MARGIN) if row.get("mgnMode") else None,
+        mark_price=optional_number(row, "markPx", place) or None,
     )
+
+
+def holdings(
+    row: Row, *, place: str, account: AccountId, instruments: InstrumentList
+) -> tuple[PositionFact, ...]:
+    """The coins in a row of the account channel or of ``account/balance``; a push tells what changed."""
+    told = []
+    for at, coin in enumerate(children(row, "details", place, null=True)):
+        here = f"{place}.details[{at}]"
+        pair = instruments.get(Venue.OKX, f"{text(coin, 'ccy', here)}-{_QUOTE}")
+        if pair is not None:
+            held = PositionFact(
+                venue=Venue.OKX,
+                account=account,
+                symbol=pair.symbol,
+                position_side=PositionSide.NET,
+                quantity=number(coin, "cashBal", here, empty=ZERO),
+                entry_price=None,
+                ts_venue=milliseconds(coin, "uTime", here),
+            )
+            told.append(held)
+    return tuple(told)
+
+
+def mark(row: Row, field: str, *, place: str, instruments: InstrumentList) -> Mark | None:
+    """A row of ``public/mark-price`` (`field`: markPx) or ``market/tickers`` (last); None for one without a
+    price and for what is not copied."""
+    known = instruments.get(Venue.OKX, text(row, "instId", place))
+    price = optional_number(row, field, place)
+    if known is None or not price:
+        return None
+    return Mark(symbol=known.symbol, price=price, ts_venue=milliseconds(row, "ts", place))
 
 
 def permissions(row: Row, *, place: str) -> KeyPermissions:

@@ -12,7 +12,7 @@ from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_MS, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
-from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.requests import KeyPermissions, OrderRef, PositionFact
 from spider_common.sdk.ccxt import Codec
@@ -30,6 +30,7 @@ _LIMITS: Final = {
     "account/balance": Limit(10, 2.0),
     "account/positions": Limit(10, 2.0),
     "account/config": Limit(5, 2.0),
+    "public/mark-price": Limit(10, 2.0),
 }
 _QUERY: Final = Limit(20, 2.0)  # per account; the narrowest of the endpoints that a sweep pages through
 _PAGE: Final = 100
@@ -55,6 +56,18 @@ class Questions:
         codec.set_instruments(swaps, spots)
         self.known = InstrumentList(found)
         return found
+
+    async def marks(self) -> dict[str, Mark]:
+        told: dict[str, Mark] = {}
+        for path, kind, field in (
+            ("public/mark-price", InstrumentKind.SWAP, "markPx"),
+            ("market/tickers", InstrumentKind.SPOT, "last"),
+        ):
+            for at, row in enumerate(await self._query(None, path, {"instType": KINDS[kind]})):
+                mark = parse.mark(row, field, place=f"{path}[{at}]", instruments=self.known)
+                if mark is not None:
+                    told[mark.symbol] = mark
+        return told
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:
         account, name = order.account.account, order.client_order_id
@@ -108,7 +121,7 @@ class Questions:
             equities=tuple(
                 parse.equity(row, place=f"data[{at}]", account=account) for at, row in enumerate(balance)
             ),
-            positions=self._positions(held, account),
+            positions=self._held(held, balance, account),
         )
 
     async def server_time(self) -> int:
@@ -185,13 +198,23 @@ class Questions:
         )
         return [execution for execution in read if execution is not None]
 
-    def _positions(self, held: Sequence[Row], account: AccountId) -> tuple[PositionFact, ...]:
+    def _held(
+        self, swaps: Sequence[Row], balance: Sequence[Row], account: AccountId
+    ) -> tuple[PositionFact, ...]:
+        """All that is not flat."""
         known = self.known
-        read = (
-            parse.position(row, place=f"data[{at}]", account=account, instruments=known)
-            for at, row in enumerate(held)
-        )
-        return tuple(position for position in read if position is not None)
+        read = [
+            *(
+                parse.position(row, place=f"data[{at}]", account=account, instruments=known)
+                for at, row in enumerate(swaps)
+            ),
+            *(
+                holding
+                for at, row in enumerate(balance)
+                for holding in parse.holdings(row, place=f"data[{at}]", account=account, instruments=known)
+            ),
+        ]
+        return tuple(position for position in read if position is not None and position.quantity)
 
     async def _pages(
         self,

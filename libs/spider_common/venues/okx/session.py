@@ -164,7 +164,12 @@ def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: in
             return Told(positions=tuple(position for position in positions if position is not None))
         case "account":
             return Told(
-                equities=tuple(parse.equity(row, place=place, account=account) for row, place in placed)
+                equities=tuple(parse.equity(row, place=place, account=account) for row, place in placed),
+                positions=tuple(
+                    holding
+                    for row, place in placed
+                    for holding in parse.holdings(row, place=place, account=account, instruments=instruments)
+                ),
             )
         case other:
             raise UnreadableFrame(f"arg.channel: {other!r} is not a channel that we subscribe to")
