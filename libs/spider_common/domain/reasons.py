@@ -29,6 +29,18 @@ class Reason(StrEnum):
     REVERSED_SPOT = "reversed_spot"
     NO_CREDENTIALS = "no_credentials"
     NO_REFERENCE_PRICE = "no_reference_price"
+    INSTRUMENT_DENIED = "instrument_denied"
+    FAT_FINGER = "fat_finger"
+    MAX_ORDER_NOTIONAL = "max_order_notional"
+    MAX_POSITION_NOTIONAL = "max_position_notional"
+    MAX_OPEN_ORDERS = "max_open_orders"
+    MAX_LEVERAGE = "max_leverage"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    MARK_UNKNOWN = "mark_unknown"
+    POSITIONS_UNKNOWN = "positions_unknown"
+    OPEN_ORDERS_UNKNOWN = "open_orders_unknown"
+    LEVERAGE_NOT_SET = "leverage_not_set"
 
 
 WORDS = {
@@ -38,14 +50,14 @@ WORDS = {
     Reason.INSTRUMENT_CHANGED: "The venue has changed the instrument since the order was planned.",
     Reason.NOT_AMENDABLE: "The venue cannot change an order of this kind; cancel it and place another.",
     Reason.POSITION_MODE_MISMATCH: "The leader trades in hedge mode, the follower's account is in net mode.",
-    Reason.EQUITY_UNKNOWN: "The rule is proportional to equity, and one of the two is not known yet.",
-    Reason.EQUITY_STALE: "The rule is proportional to equity, and the last known one is too old.",
-    Reason.EQUITY_CURRENCY: "The rule is proportional to equity, but in two currencies.",
+    Reason.EQUITY_UNKNOWN: "A rule or a limit needs an equity that is not known yet.",
+    Reason.EQUITY_STALE: "A rule or a limit needs an equity, and the last known one is too old.",
+    Reason.EQUITY_CURRENCY: "A rule or a limit compares with an equity in another currency.",
     Reason.BASELINE: "The leader order was there before the product began to copy.",
     Reason.NO_NEW_FILL: "The fact tells of no new fill (placed, amended or cancelled).",
     Reason.OLDER_FACT: "A newer fact of the same leader order was planned before.",
     Reason.STALE_SIGNAL: "The signal to open is older than the product allows; reducing orders always go.",
-    Reason.PRICE_UNKNOWN: "The rule sizes an order by its value, and the leader's price is not known.",
+    Reason.PRICE_UNKNOWN: "A rule or a limit needs the leader's price, which is not known.",
     Reason.TRADING_OFF: "Trading is switched off for this client, its subscription or its product.",
     Reason.REDUCING_ONLY: "Everything, the product or the client is REDUCING: nothing is opened.",
     Reason.HALTED: "Everything, the product or the client is HALTED: nothing is sent but cancels.",
@@ -55,4 +67,16 @@ WORDS = {
     Reason.REVERSED_SPOT: "Spot cannot be copied in reverse: nobody sells coins that he has not.",
     Reason.NO_CREDENTIALS: "No API key is known for the follower's account.",
     Reason.NO_REFERENCE_PRICE: "A spot market buy is bounded by what the leader paid, which is not known.",
+    Reason.INSTRUMENT_DENIED: "A limit's `deny` names the instrument, or its `allow` does not.",
+    Reason.FAT_FINGER: "The leader's price is further from the mark price than `fat_finger_bps`.",
+    Reason.MAX_ORDER_NOTIONAL: "The order is worth more than `max_order_notional`.",
+    Reason.MAX_POSITION_NOTIONAL: "With the order the position is worth more than `max_position_notional`.",
+    Reason.MAX_OPEN_ORDERS: "As many orders as `max_open_orders` rest at the venue already.",
+    Reason.MAX_LEVERAGE: "With the order all positions are worth more than `max_leverage` times equity.",
+    Reason.DAILY_LOSS: "The account has lost more than `max_daily_loss` since midnight UTC.",
+    Reason.DRAWDOWN: "The account's equity is below its highest by more than `max_drawdown`.",
+    Reason.MARK_UNKNOWN: "A limit needs the mark price, which is not known or too old.",
+    Reason.POSITIONS_UNKNOWN: "A limit needs the account's positions, which are not known.",
+    Reason.OPEN_ORDERS_UNKNOWN: "A limit needs the account's open orders, which are not known.",
+    Reason.LEVERAGE_NOT_SET: "The venue refused the leverage or the margin mode; the log has its words.",
 }

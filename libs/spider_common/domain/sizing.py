@@ -75,7 +75,7 @@ def _ratio(
                 return follows
             if leads.equity <= 0:
                 return Reason.EQUITY_UNKNOWN
-            if _unit_of(leads.currency) != _unit_of(follows.currency):
+            if unit_of(leads.currency) != unit_of(follows.currency):
                 return Reason.EQUITY_CURRENCY
             return multiplier * max(follows.equity, ZERO) / leads.equity
 
@@ -92,6 +92,6 @@ def _per_unit(notional: Decimal, trade: Trade) -> Decimal | Reason:
     return notional / (trade.quantity * trade.price) if trade.price else Reason.PRICE_UNKNOWN
 
 
-def _unit_of(currency: str) -> str:
+def unit_of(currency: str) -> str:
     """What a currency is counted in. Dollars are at par: OKX tells a worth in USD, Bitget in USDT."""
     return "USD" if currency in _DOLLARS else currency

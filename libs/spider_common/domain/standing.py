@@ -1,0 +1,77 @@
+"""How a follower's account stands: what the limits of risk are checked against. Pure."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from spider_common.domain.orders import PositionSide
+from spider_common.domain.products import Equity
+from spider_common.domain.quantities import ZERO
+
+DAY: Final = 86_400 * 1_000_000_000
+
+
+class Worth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an account's equity has been: all that its limits remember of it.
+
+    It is the same whatever the order in which facts come, and however often. Deposits and withdrawals are
+    not told apart from gains and losses.
+
+    Attributes:
+        latest: the newest fact.
+        opening: the last fact from before midnight (UTC) of the newest one's day; without one, the first of
+            that day.
+        peak: the highest equity of all facts.
+    """
+
+    latest: Equity
+    opening: Equity
+    peak: Decimal
+
+    @classmethod
+    def of(cls, fact: Equity) -> "Worth":
+        """From a first fact."""
+        return cls(latest=fact, opening=fact, peak=fact.equity)
+
+    def observe(self, fact: Equity) -> "Worth":
+        """Takes in a fact.
+
+        One in another currency cannot be compared: a newer one begins anew, an older one is dropped.
+        """
+        if fact.currency != self.latest.currency:
+            return Worth.of(fact) if fact.ts_venue > self.latest.ts_venue else self
+        latest, opening = self.latest, self.opening
+        midnight = _midnight(max(latest.ts_venue, fact.ts_venue))
+        known = sorted((opening, latest, fact), key=lambda each: (each.ts_venue, each.equity))
+        before = [each for each in known if each.ts_venue < midnight]
+        return Worth(
+            latest=known[-1],
+            opening=before[-1] if before else known[0],
+            peak=max(self.peak, fact.equity),
+        )
+
+    def lost(self, now: int) -> Decimal:
+        """How much less than at the last midnight (UTC) it is worth; negative: more. `now`: Unix ns."""
+        newest_day = _midnight(self.latest.ts_venue)
+        return ZERO if newest_day < _midnight(now) else self.opening.equity - self.latest.equity
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as its venue last told. None is "not known": a limit that needs it denies.
+
+    Attributes:
+        positions: base quantity, signed, by symbol and side; what is not there is flat.
+        notional: what the positions in swaps are worth together, longs and shorts added up.
+        open_orders: how many rest at the venue.
+    """
+
+    worth: Worth | None = None
+    positions: Mapping[tuple[str, PositionSide], Decimal] | None = None
+    notional: Decimal | None = None
+    open_orders: int | None = None
+
+
+def _midnight(ts: int) -> int:
+    return ts - ts % DAY
