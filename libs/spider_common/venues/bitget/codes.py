@@ -40,6 +40,7 @@ REJECTED: Final = {
     "40754": "not enough balance",
     "40762": "the order is larger than the balance",
     "40774": "the order is for another position mode",
+    "40797": "above the highest leverage",
     "40798": "not enough balance",
     "40917": "the stop price is on the wrong side of the price",
     "40920": "open positions or orders keep the position mode",
@@ -48,6 +49,7 @@ REJECTED: Final = {
     "43012": "not enough balance",
     "45110": "below the minimum size",
     "45113": "above the maximum order value",
+    "45117": "open positions or orders keep the margin mode",
     "45122": "the stop price is on the wrong side of the price",
 }
 # The venue says that it dropped the request unseen, because of its time.

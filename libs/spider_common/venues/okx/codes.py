@@ -38,7 +38,15 @@ REJECTED: Final = {
     "51500": "nothing to change",
     "51502": "not enough margin for the change",
     "59000": "open orders or positions keep the setting",
+    "59100": "open positions keep the leverage",
+    "59101": "open orders of isolated positions keep the leverage",
     "59102": "above the highest leverage",
+    "59103": "not enough margin for so low a leverage",
+    "59104": "what is borrowed is too much for that leverage",
+    "59105": "below the lowest leverage",
+    "59107": "open orders keep the leverage",
+    "59108": "not enough margin for so low a leverage",
+    "59109": "equity below the margin that the leverage needs",
 }
 # The venue says that it dropped the request unseen, because of its time.
 UNSENT: Final = {
