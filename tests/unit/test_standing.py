@@ -1,0 +1,86 @@
+"""What an account's equity has been, from facts in any order."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spider_common.domain.identifiers import AccountId
+from spider_common.domain.products import Equity
+from spider_common.domain.standing import DAY, Worth
+
+HOUR = DAY // 24
+times = st.integers(0, 4 * DAY)
+facts = st.builds(
+    Equity,
+    account=st.just(AccountId("follower")),
+    equity=st.integers(-10_000, 10_000).map(Decimal),
+    currency=st.just("USDT"),
+    ts_venue=times,
+)
+histories = st.lists(facts, min_size=1, max_size=12)
+
+
+def _told(equity: int, ts: int, currency: str = "USDT") -> Equity:
+    return Equity(account=AccountId("follower"), equity=Decimal(equity), currency=currency, ts_venue=ts)
+
+
+def _after(history: list[Equity]) -> Worth:
+    worth = Worth.of(history[0])
+    for fact in history[1:]:
+        worth = worth.observe(fact)
+    return worth
+
+
+@given(histories, st.data())
+def test_order_and_repeats_change_nothing(history: list[Equity], data: st.DataObject) -> None:
+    """Facts that come late, twice or the other way round come to the same."""
+    again = data.draw(st.lists(st.sampled_from(history), max_size=5))
+    mixed = data.draw(st.permutations(history + again))
+
+    assert _after(mixed) == _after(history)
+
+
+@given(histories)
+def test_it_is_what_the_facts_say(history: list[Equity]) -> None:
+    """The newest, the last from before that day's midnight or else the day's first, and the highest."""
+    worth, told = _after(history), sorted(history, key=lambda fact: (fact.ts_venue, fact.equity))
+    midnight = told[-1].ts_venue // DAY * DAY
+    before = [fact for fact in told if fact.ts_venue < midnight]
+
+    assert worth.latest == told[-1]
+    assert worth.opening == (before[-1] if before else told[0])
+    assert worth.peak == max(fact.equity for fact in told)
+
+
+@given(histories, st.integers(0, 3 * DAY))
+def test_what_was_lost_today(history: list[Equity], later: int) -> None:
+    """It counts from the day's opening; nothing is known to be lost on a day of which nothing was told."""
+    worth = _after(history)
+    now = worth.latest.ts_venue + later
+    same_day = now // DAY == worth.latest.ts_venue // DAY
+
+    assert worth.lost(now) == (worth.opening.equity - worth.latest.equity if same_day else 0)
+
+
+def test_a_day_rolls_over_at_midnight_utc() -> None:
+    """A loss over midnight counts to the day on which it is told; the peak stays."""
+    evening, morning = DAY - HOUR, DAY + HOUR
+    worth = _after([_told(1_000, HOUR), _told(900, evening)])
+    assert worth.lost(evening) == 100
+    assert worth.lost(DAY) == 0
+
+    worth = worth.observe(_told(850, morning))
+    assert worth.lost(morning) == 50
+    assert worth.peak == 1_000
+    assert worth.observe(_told(870, DAY - 1)).lost(morning) == 20
+    assert worth.observe(_told(2_000, HOUR + 1)).lost(morning) == 50
+
+
+@given(histories, times)
+def test_another_currency_begins_anew(history: list[Equity], ts: int) -> None:
+    """What is counted in another unit is compared with nothing; an older such fact changes nothing."""
+    worth, other = _after(history), _told(5, ts, "BTC")
+
+    newer = ts > worth.latest.ts_venue
+    assert worth.observe(other) == (Worth.of(other) if newer else worth)
