@@ -19,6 +19,7 @@ from spider_common.domain.journal import JournalRow
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Equity
 from spider_common.domain.quantities import ZERO
+from spider_common.domain.standing import Worth
 from spider_common.schema import Key
 from spider_common.stores.table import Put, Row, Table
 
@@ -224,25 +225,34 @@ class TradingStore:
         await self._table.write(*changes)
 
     async def put_equity(self, venue: Venue, equity: Equity) -> None:
-        """Keeps an account's equity; an older one than the stored is dropped."""
-        key = schema.equity_key(venue, equity.account)
-        stored = await self._get(key, Equity)
-        if stored is None or stored.value.ts_venue < equity.ts_venue:
-            await self._table.write(Put(_row(key, equity, stored.version if stored else 0)))
+        """Keeps what an account's worth has been; a fact that tells nothing new is dropped.
 
-    async def equities(self) -> dict[AccountId, Equity]:
-        """The last known equity of every account that has one."""
-        found: dict[AccountId, Equity] = {}
+        Raises:
+            Conflict: another fact of the account came between: put it again.
+        """
+        key = schema.equity_key(venue, equity.account)
+        stored = await self._get(key, Worth)
+        worth = Worth.of(equity) if stored is None else stored.value.observe(equity)
+        if stored is None or worth != stored.value:
+            await self._table.write(Put(_row(key, worth, stored.version if stored else 0)))
+
+    async def worths(self) -> dict[AccountId, Worth]:
+        """What the worth of every account has been of which anything was told."""
+        found: dict[AccountId, Worth] = {}
         for venue in Venue:
             after = None
             while True:
                 page = await self._table.query(schema.equity_partition(venue), after=after, limit=1000)
                 for row in page.rows:
-                    equity = _read(row.doc, Equity)
-                    found[equity.account] = equity
+                    worth = _read(row.doc, Worth)
+                    found[worth.latest.account] = worth
                 if (after := page.next) is None:
                     break
         return found
+
+    async def equities(self) -> dict[AccountId, Equity]:
+        """The last known equity of every account that has one."""
+        return {account: worth.latest for account, worth in (await self.worths()).items()}
 
     async def mark(self, venue: Venue, account: AccountId) -> Stored[Mark] | None:
         return await self._get(schema.account_fact_key(venue, account, "swept"), Mark)
