@@ -1,5 +1,6 @@
 """What every intent of a plan is made from: the situation, one subscription, and its instrument."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import msgspec
 from spider_common.domain import identifiers
 from spider_common.domain.control import Controls
 from spider_common.domain.identifiers import AccountId, ClientId, ClientOrderId, EventId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.intents import Action, Cursor, Event, Intent
 from spider_common.domain.orders import CopyState, OrderType, PositionSide, Side
 from spider_common.domain.positions import Book, LegKind
@@ -16,6 +17,7 @@ from spider_common.domain.products import CopyMode, Equity, Product, Subscriptio
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
 from spider_common.domain.sizing import Trade, ratio_of
+from spider_common.domain.standing import Standing
 
 _BPS: Final = Decimal(10_000)
 
@@ -28,6 +30,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         oldest_equity: equities told before this time (Unix ns) do not count.
         now: Unix ns.
         replacing: the venues at which an amended order becomes another order.
+        marks: of followers' venues, by symbol; standings: of their accounts. Those that limits need.
     """
 
     product: Product
@@ -39,6 +42,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     controls: Controls = Controls()
     replacing: frozenset[Venue] = frozenset()
+    marks: Mapping[Venue, Mapping[str, Mark]] = {}
+    standings: Mapping[AccountId, Standing] = {}
 
 
 class UnknownInstrument(LookupError):

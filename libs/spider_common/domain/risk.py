@@ -6,6 +6,9 @@ because the fact that it needs is missing or too old, denies. What only reduces 
 
 from collections.abc import Callable
 from decimal import Decimal
+from enum import Flag, auto
+from functools import reduce
+from operator import or_
 from typing import Final
 
 import msgspec
@@ -19,10 +22,13 @@ from spider_common.domain.sizing import unit_of
 from spider_common.domain.standing import Standing, Worth
 
 _S: Final = 1_000_000_000
-MARK_AGE: Final = 10 * _S
-"""Marks older than this, in ns, do not count. They are read every two seconds."""
+MARK_AGE: Final = 15 * _S
+"""Marks older than this, in ns, do not count: three readings missed."""
 EQUITY_AGE: Final = 600 * _S
 """Equities older than this, in ns, do not count: two missed sweeps of five minutes."""
+
+
+_NO_LIMITS: Final = Limits()
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +60,36 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         if self.reduce_only or self.quantity * self.after <= 0:
             return ZERO
         return min(abs(self.quantity), abs(self.after))
+
+
+class Need(Flag):
+    """A kind of fact that a limit is checked against."""
+
+    NOTHING = 0
+    MARKS = auto()
+    WORTH = auto()
+    POSITIONS = auto()
+    OPEN_ORDERS = auto()
+
+
+_NEEDS: Final = {
+    "fat_finger_bps": Need.MARKS,
+    "max_order_notional": Need.MARKS,
+    "max_position_notional": Need.MARKS | Need.POSITIONS,
+    "max_open_orders": Need.OPEN_ORDERS,
+    "max_leverage": Need.MARKS | Need.WORTH | Need.POSITIONS,
+    "max_daily_loss": Need.WORTH,
+    "max_drawdown": Need.WORTH,
+}
+
+
+def needs(subscription: Subscription) -> Need:
+    """What the limits of a subscription and of its client are checked against."""
+    need = Need.NOTHING
+    for limits in (subscription.limits, subscription.client_limits):
+        if limits != _NO_LIMITS:
+            need |= reduce(or_, (_NEEDS[each] for each in _NEEDS if getattr(limits, each) is not None), need)
+    return need
 
 
 def deny(proposal: Proposal, subscription: Subscription, standing: Standing, now: int) -> Reason | None:
@@ -119,7 +155,6 @@ class _Case:
 
 _Position = Callable[[], Decimal | Reason]
 _Check = Callable[[Limits, _Case, _Position], Reason | None]
-_NO_LIMITS: Final = Limits()
 _IN_FULL: Final = 10_000
 """Hundredths of a percent in one."""
 
