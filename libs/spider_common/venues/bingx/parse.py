@@ -15,9 +15,9 @@ from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
-from spider_common.domain.products import Equity
+from spider_common.domain.products import Equity, MarginMode
 from spider_common.domain.quantities import ZERO
-from spider_common.domain.requests import MarginMode, PositionFact
+from spider_common.domain.requests import PositionFact
 from spider_common.venues.bingx.fields import (
     Row,
     amount,

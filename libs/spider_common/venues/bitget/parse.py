@@ -18,8 +18,8 @@ from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
-from spider_common.domain.products import Equity
-from spider_common.domain.requests import KeyPermissions, MarginMode, PositionFact
+from spider_common.domain.products import Equity, MarginMode
+from spider_common.domain.requests import KeyPermissions, PositionFact
 from spider_common.venues.bitget.fields import (
     KIND,
     PLAN_STATUS,
