@@ -15,6 +15,7 @@ import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from services.oms.leverage import Leverages
 from services.oms.record import record
 from services.oms.reference import Reference
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
@@ -66,6 +67,7 @@ class Submitter:
     ) -> None:
         self._timing, self._clock, self._venues, self._secrets = timing, clock, venues, secrets
         self._trading, self._reference, self._log = trading, reference, log
+        self._leverages = Leverages(clock=clock, venues=venues, log=log)
 
     async def advance(
         self, stored: Stored[JournalRow], *, patience_s: float = math.inf
@@ -177,11 +179,8 @@ class Submitter:
         client = self._venues[intent.account.venue]
         last = intent.requests + TRIES
         while True:
-            if intent.action is Action.PLACE:
-                with trio.move_on_after(patience_s) as waiting:
-                    await client.ready_to_place(intent.request)
-                if waiting.cancelled_caught:
-                    return journal.hold(intent)
+            if held_up := await self._held_up(row, intent, credentials, patience_s):
+                return held_up
             now = self._clock.now()
             if refused := self._refusal(row, intent, now):
                 return journal.deny(intent, refused)
@@ -211,6 +210,25 @@ class Submitter:
                 case RateLimited(until=until, why=why):
                     self._log.info("order.rate_limited", order=intent.client_order_id, why=why)
                     await trio.sleep(max(until - self._clock.now(), 0) / NS_PER_S)
+
+    async def _held_up(
+        self, row: JournalRow, intent: Intent, credentials: Credentials, patience_s: float
+    ) -> Intent | None:
+        """What becomes of a new order whose rate budget or leverage is not to be had now; None: it may go."""
+        if intent.action is not Action.PLACE:
+            return None
+        with trio.move_on_after(patience_s) as waiting:
+            await self._venues[intent.account.venue].ready_to_place(intent.request)
+        if waiting.cancelled_caught:
+            return journal.hold(intent)
+        until = row.lease.ends - self._timing.margin
+        match await self._leverages.ready(intent, credentials, until=until):
+            case Accepted():
+                return None
+            case Refused(reason=reason):
+                return journal.deny(intent, reason)
+            case Unknown():
+                return journal.hold(intent)
 
     async def _ask_for(
         self, client: VenueClient, credentials: Credentials, intent: Intent, expires: int

@@ -60,7 +60,8 @@ class _Adjustment:
             leg, quantity = self._correction()
         else:
             leg, quantity = self._step(instrument.to_size(target) * instrument.contract_size)
-        denied = draft.denied(leg)
+        after = part.planned + quantity
+        denied = draft.denied(leg) or draft.over_limit(leg, quantity, after, self._event.reference)
         if denied is not None:
             return part, draft.none(leg, quantity, denied, CopyState.DENIED)
         aimed = msgspec.structs.replace(part, target=target)

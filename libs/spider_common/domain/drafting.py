@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from spider_common.domain import identifiers
+from spider_common.domain import identifiers, risk
 from spider_common.domain.control import Controls
 from spider_common.domain.identifiers import AccountId, ClientId, ClientOrderId, EventId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
@@ -20,6 +20,7 @@ from spider_common.domain.sizing import Trade, ratio_of
 from spider_common.domain.standing import Standing
 
 _BPS: Final = Decimal(10_000)
+_UNKNOWN: Final = Standing()
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +123,31 @@ class Draft:
         if self.situation.now - self._ts_signal > product.max_signal_age_ms * 1_000_000:
             return Reason.STALE_SIGNAL
         return None
+
+    def over_limit(
+        self, leg: LegKind, quantity: Decimal, after: Decimal, price: Decimal | None, *, rests: bool = False
+    ) -> Reason | None:
+        """Which limit an order of signed base quantity is over. `after`: what the part comes to with it."""
+        instrument, situation, account = self.instrument, self.situation, self.subscription.account
+        if instrument is None or leg is LegKind.CLOSE:
+            return None
+        proposal = risk.Proposal(
+            instrument=instrument,
+            position_side=self._position_side(quantity),
+            quantity=quantity,
+            after=after,
+            rests=rests,
+            price=price,
+            mark=situation.marks.get(account.venue, {}).get(instrument.symbol),
+        )
+        standing = situation.standings.get(account.account, _UNKNOWN)
+        return risk.deny(proposal, self.subscription, standing, situation.now)
+
+    def _position_side(self, exposure: Decimal) -> PositionSide:
+        """The position of the follower's account that an exposure of that sign lives in."""
+        if self.is_spot:
+            return PositionSide.NET
+        return copied_side(self.subscription.account, 1 if exposure > 0 else -1)
 
     def guard(self, quantity: Decimal, reference: Decimal | None) -> Decimal | Reason | None:
         """The worst price at which an opening order of this signed quantity may be filled; None: any."""
@@ -235,9 +261,7 @@ class Draft:
             symbol=symbol,
             leg=leg,
             side=Side.BUY if direction > 0 else Side.SELL,
-            position_side=PositionSide.NET
-            if self.is_spot
-            else copied_side(account, 1 if exposure > 0 else -1),
+            position_side=self._position_side(exposure),
             leader_side=self.leader_side,
             reduce_only=leg is LegKind.CLOSE,
             quantity=abs(quantity),

@@ -40,6 +40,8 @@ def follow(draft: Draft, fact: OrderFact, leg: Leg, part: Part) -> tuple[Part, I
             quantity = instrument.minimum_base.copy_sign(direction)
         else:
             return _too_small(draft, leg, part, aimed, direction, price)
+    if over := draft.over_limit(leg.kind, quantity, part.planned + quantity, price or fact.price):
+        return part, draft.none(leg.kind, direction, over, CopyState.DENIED, reference=price)
     worst = draft.guard(quantity, price) if leg.kind is LegKind.OPEN else None
     if isinstance(worst, Reason):
         return part, draft.none(leg.kind, direction, worst, CopyState.DENIED, reference=price)

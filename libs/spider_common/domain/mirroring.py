@@ -63,6 +63,9 @@ def place(draft: Draft, fact: OrderFact, leg: Leg, part: Part) -> tuple[Mirror, 
         nothing_held = closes and part.planned == 0
         reason = Reason.NOTHING_TO_CLOSE if nothing_held else Reason.BELOW_MINIMUM
         return Mirror(), draft.none(leg.kind, direction, reason, reference=fact.price)
+    after = part.planned + quantity
+    if over := draft.over_limit(leg.kind, quantity, after, fact.price, rests=True):
+        return Mirror(), draft.none(leg.kind, direction, over, CopyState.DENIED, reference=fact.price)
     return _placed(draft, fact, leg.kind, mirror, quantity)
 
 
@@ -93,22 +96,27 @@ def _quantity(draft: Draft, mirror: Mirror, leg: Leg) -> Decimal:
     return ZERO if abs(quantity) < instrument.minimum_base else quantity
 
 
-def amend(draft: Draft, fact: OrderFact, leg: Leg, mirror: Mirror) -> tuple[Mirror, Intent | None]:
+def amend(
+    draft: Draft, fact: OrderFact, leg: Leg, part: Part, mirror: Mirror
+) -> tuple[Mirror, Intent | None]:
     """The mirror of an amended leader order, and the step that takes it there.
 
     An order that would be below its venue's minimum is cancelled, and placed anew when the leader's has
     grown again.
     """
     quantity = _quantity(draft, mirror, leg) if mirror.orders else ZERO
-    if mirror.quantity == 0:
-        anew = quantity and not draft.denied(leg.kind)
-        return _placed(draft, fact, leg.kind, mirror, quantity) if anew else (mirror, None)
+    if quantity == mirror.quantity == 0:
+        return mirror, None
+    after = part.planned - mirror.counted + quantity
+    refused = draft.denied(leg.kind) or draft.over_limit(leg.kind, quantity, after, fact.price)
+    if mirror.quantity == 0 and not refused:
+        return _placed(draft, fact, leg.kind, mirror, quantity)
     if quantity == 0:
         cancelled = msgspec.structs.replace(mirror, quantity=ZERO)
         return cancelled, _cancel(draft, fact, leg.kind, mirror)
-    if denied := draft.denied(leg.kind):
-        intent = draft.none(leg.kind, mirror.quantity, denied, CopyState.DENIED, reference=fact.price)
-        return mirror, intent
+    if refused:
+        direction = mirror.quantity or quantity
+        return mirror, draft.none(leg.kind, direction, refused, CopyState.DENIED, reference=fact.price)
     intent = draft.place(
         leg.kind,
         quantity,

@@ -126,7 +126,7 @@ class _Planner:
                     self._mirrors[key], intent = mirroring.place(draft, self._fact, leg, part)
                     self._intents.append(intent)
             elif amended and not self._fact.status.is_final and (mirror := self._mirrors.get(key)):
-                self._mirrors[key], change = mirroring.amend(draft, self._fact, leg, mirror)
+                self._mirrors[key], change = mirroring.amend(draft, self._fact, leg, part, mirror)
                 if change is not None:
                     self._intents.append(change)
 
