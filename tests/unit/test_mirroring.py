@@ -11,6 +11,7 @@ from spider_common.domain.identifiers import ClientId, Venue, VenueOrderId
 from spider_common.domain.intents import Action, Intent, LeaderEvent
 from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.planning import Plan
+from spider_common.domain.positions import Part
 from spider_common.domain.products import CopyMode, Subscription
 from spider_common.domain.reasons import Reason
 from tests.desk import Desk, follower, product_of
@@ -148,6 +149,28 @@ def test_fills_of_the_leaders_are_counted_and_make_no_order() -> None:
     came_to(desk, placed, "0.5")
     assert desk.planned("alice") == D("0.5")
     assert desk.book.resting == {}
+
+
+def test_a_mirror_that_was_filled_first_counts_as_the_leaders_is() -> None:
+    """The follower's order was filled whole and the leader's by a part: the part follows the leader's."""
+    desk, order = Desk(product_of(mirrored())), Leader("1")
+    placed = first(desk.see(order.tell(LIVE)))
+    came_to(desk, placed, "0.5")
+    desk.see(order.tell(PART, "0.4"))
+    assert desk.book.part(ClientId("alice"), PositionSide.NET) == Part(target=D("0.2"), planned=D("0.2"))
+
+    desk.see(order.tell(DONE, "1"))
+    assert desk.book.part(ClientId("alice"), PositionSide.NET) == Part(target=D("0.5"), planned=D("0.5"))
+
+
+def test_what_was_missed_before_is_not_counted_for_a_mirror() -> None:
+    """A part that lags behind its target by more than the mirror is: the mirror counts for what it is."""
+    desk, order = Desk(product_of(mirrored())), Leader("2")
+    desk.book = desk.book.with_leader(PositionSide.NET, D(8)).with_parts({"net/alice": Part(target=D(4))})
+    desk.see(order.tell(LIVE))
+    desk.see(order.tell(DONE, "1"))
+
+    assert desk.planned("alice") == D("0.5")
 
 
 def test_what_a_cancelled_mirror_came_to_counts() -> None:

@@ -188,7 +188,7 @@ def settle(part: Part, leg: LegKind, mirror: Mirror) -> tuple[Part, Mirror]:
     An open that was missed leaves the target too, so that no later fill catches it up at another price.
     A close that was missed stays in the target.
     """
-    if mirror.settled or not _is_over(mirror):
+    if not _is_over(mirror):
         return part, mirror
     came_to = sum((each for each in mirror.orders.values() if each is not None), ZERO)
     change = came_to - mirror.counted
