@@ -20,9 +20,9 @@ from spider_common.domain.journal import Timing
 from spider_common.domain.products import Account, Product
 from spider_common.network import Network
 from spider_common.stores.config import ConfigStore
+from spider_common.stores.live_config import LiveConfig
 from spider_common.stores.queue import Queue
 from spider_common.stores.secrets import Secrets, SecretsUnavailable
-from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
 from spider_common.venues.clocks import serve_clocks
 from spider_common.venues.outcomes import VenueError
@@ -67,7 +67,7 @@ class Ingest:
 
     def __init__(self, ports: IngestPorts) -> None:
         self._ports = ports
-        self._products: tuple[Product, ...] = ()
+        self._config = LiveConfig(ports.config, log=ports.log)
         self._running: dict[tuple[Venue, AccountId], _Running] = {}
 
     async def serve(
@@ -77,12 +77,14 @@ class Ingest:
 
         Raises:
             TableError, VenueError: what it needs to start does not answer.
+            BadConfig: what is configured does not fit together.
         """
         ports = self._ports
         for client in ports.venues.values():
             await client.instruments()
         async with trio.open_nursery() as nursery:
-            self._products = await ports.config.products()
+            await self._config.load()
+            await nursery.start(self._config.serve, name="ingest.config")
             clocks = partial(serve_clocks, ports.venues, clock=ports.clock, skew=ports.skew, log=ports.log)
             await nursery.start(clocks, name="ingest.clocks")
             async with trio.open_nursery() as starting:
@@ -96,14 +98,10 @@ class Ingest:
 
     async def _serve_refresh(self, nursery: trio.Nursery) -> None:
         """Follows the configuration: new accounts get a session, removed ones lose theirs, and a new product
-        of an account that has one joins."""
+        of an account that has one joins. What could not be started is tried again."""
         while True:
-            await trio.sleep(REFRESH_S)
-            try:
-                self._products = await self._ports.config.products()
-            except TableError as error:
-                self._ports.log.warning("products.stale", error=str(error))
-                continue
+            with trio.move_on_after(REFRESH_S):
+                await self._config.wait_changed()
             wanted = {(account.venue, account.account): account for account in self._accounts()}
             for key in [key for key in self._running if key not in wanted]:
                 self._running.pop(key).scope.cancel()
@@ -128,10 +126,13 @@ class Ingest:
         """Each leader's and follower's account once."""
         named = [
             account
-            for product in self._products
+            for product in self._config.products
             for account in (product.leader, *(each.account for each in product.subscriptions))
         ]
         return list({(account.venue, account.account): account for account in named}.values())
+
+    def _led_by(self, account: Account) -> list[Product]:
+        return [each for each in self._config.products if each.leader.account == account.account]
 
     async def _start(self, nursery: trio.Nursery, account: Account) -> None:
         """Starts an account's session and timer in `nursery`; returns when the session is ready."""
@@ -154,7 +155,7 @@ class Ingest:
             account,
             queue=ports.queue,
             clock=ports.clock,
-            products=lambda: [each for each in self._products if each.leader.account == account.account],
+            products=lambda: self._led_by(account),
             log=ports.log,
         )
         running.sweeper = sweeper = Sweeper(

@@ -1,4 +1,7 @@
-"""What the planner needs beside the event: products, instruments, equities. Read ahead, kept fresh."""
+"""What the planner needs beside the event: products, trading states, instruments, equities.
+
+Read ahead and kept fresh.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,11 +9,13 @@ from typing import Final
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from spider_common.domain.configuration import BadConfig
 from spider_common.domain.control import Controls
 from spider_common.domain.identifiers import AccountId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.products import Equity, EquityProportional, Product
-from spider_common.stores.config import ConfigStore, find
+from spider_common.stores.config import ConfigStore
+from spider_common.stores.live_config import LiveConfig
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
 from spider_common.venues.outcomes import VenueError
@@ -31,17 +36,21 @@ class Reference:
         venues: Mapping[Venue, VenueClient],
         log: FilteringBoundLogger,
     ) -> None:
-        self._config, self._trading, self._venues, self._log = config, trading, venues, log
-        self._products: tuple[Product, ...] = ()
+        self._config = LiveConfig(config, log=log)
+        self._trading, self._venues, self._log = trading, venues, log
         self.equities: dict[AccountId, Equity] = {}
-        self.controls = Controls()
         self.instruments = InstrumentList(())
         self.replacing = frozenset(
             venue for venue, client in venues.items() if client.capabilities.amends == "replace"
         )
 
     def product(self, product: ProductId) -> Product | None:
-        return find(self._products, product)
+        return self._config.product(product)
+
+    @property
+    def controls(self) -> Controls:
+        """What may be traded, of a moment ago."""
+        return self._config.controls
 
     async def know_equities(self, product: Product) -> None:
         """Reads the equities again if one that the product's rules need is not known yet."""
@@ -58,14 +67,23 @@ class Reference:
 
         Raises:
             TableError: the tables do not answer.
+            BadConfig: what is configured does not fit together.
             VenueError: a venue does not list its instruments.
         """
         await self.load_instruments()
-        await self.load_products()
+        await self._config.load()
         self.equities = await self._trading.equities()
 
     async def load_products(self) -> None:
-        self._products = await self._config.products()
+        """Looks whether there are others than those at hand.
+
+        Raises:
+            TableError: the table does not answer.
+        """
+        try:
+            await self._config.load()
+        except BadConfig as error:
+            self._log.error("config.stale", error=str(error))
 
     async def load_instruments(self) -> None:
         listed = [instrument for venue in self._venues.values() for instrument in await venue.instruments()]
@@ -73,12 +91,16 @@ class Reference:
 
     async def serve_refresh(self) -> None:
         """Keeps the reading fresh until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._config.serve, name="oms.config")
+            nursery.start_soon(self._serve_facts, name="oms.facts")
+
+    async def _serve_facts(self) -> None:
         age = 0
         while True:
             await trio.sleep(_REFRESH_S)
             age += _REFRESH_S
             try:
-                await self.load_products()
                 self.equities = await self._trading.equities()
                 if age >= _INSTRUMENTS_S:
                     await self.load_instruments()
