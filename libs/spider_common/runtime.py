@@ -5,7 +5,6 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from urllib.parse import urlsplit
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -18,14 +17,11 @@ from spider_common.domain.identifiers import Venue
 from spider_common.network import Network, SystemNetwork
 from spider_common.sdk import http
 from spider_common.sdk.aws import open_aws
-from spider_common.sdk.redis import RedisClient
 from spider_common.settings import CommonSettings
-from spider_common.stores.cache import Cache
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.dynamo_table import DynamoTable
-from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.queue import Queue
-from spider_common.stores.redis_cache import RedisCache
+from spider_common.stores.redis_cache import open_cache
 from spider_common.stores.secrets import SecretsManager
 from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.sqs_queue import open_queue
@@ -70,7 +66,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
         prefix = settings.names_prefix
         transport = http.TrioTransport(network=to_venues, tls=tls)
         client = await stack.enter_async_context(http.client(transport))
-        cache = await stack.enter_async_context(_cache(settings.redis_url, network, tls, prefix))
+        cache = await stack.enter_async_context(open_cache(settings.redis_url, network, tls, prefix))
 
         def budgets(venue: Venue) -> Budgets:
             egress = settings.egress_address or settings.local_address
@@ -103,21 +99,3 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             venues=venues,
             log=log,
         )
-
-
-@asynccontextmanager
-async def _cache(url: str, network: Network, tls: ssl.SSLContext, prefix: str) -> AsyncIterator[Cache]:
-    """Redis at ``redis://`` or, with TLS, ``rediss://``; without a URL a cache in this process only."""
-    if not url:
-        yield MemoryCache()
-        return
-    parts = urlsplit(url)
-    user, password = parts.username or "", parts.password or ""
-    async with RedisClient(
-        network,
-        parts.hostname or "localhost",
-        parts.port or 6379,
-        tls=tls if parts.scheme == "rediss" else None,
-        credentials=(lambda: (user, password)) if password else None,
-    ) as client:
-        yield RedisCache(client, prefix=prefix)

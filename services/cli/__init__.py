@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import show
+from services.cli import configure, show, switch
 from services.cli.dialects import events_in
 from services.cli.files import load, load_events, load_instruments
 from services.cli.frames import frames_of, shown
@@ -32,6 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug shows its plain traceback
     help="What the system would make of a frame or an event, and what it has made of one.",
 )
+app.add_typer(configure.app, name="config")
+app.add_typer(switch.app)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout instead of a table.")]
 Lists = Annotated[
     list[Path] | None,

@@ -47,13 +47,16 @@ _PARSERS: Final[dict[str | int, Callable[..., Instrument | None]]] = {
 """By the code of success, in which the venues' answers differ."""
 
 
-def load(path: Path, kind: type[T]) -> T:
+def load(path: Path, kind: type[T], *, told_in: str = "docs/cli.md") -> T:
     """The value in a file: YAML if it is called so, else JSON; ``-`` is JSON on stdin.
+
+    Args:
+        told_in: the document that an error refers to.
 
     Raises:
         Refusal: the file cannot be read, or a field in it is unknown, missing or out of range.
     """
-    return _convert(path, _read(path), kind)
+    return _convert(path, _read(path), kind, told_in=told_in)
 
 
 def load_events(path: Path, product: Product, of: Path) -> list[LeaderEvent]:
@@ -139,7 +142,7 @@ def _read(path: Path) -> bytes:
         raise Refusal(f"{path}: {error.strerror}; name a file that can be read") from None
 
 
-def _convert(path: Path, content: bytes, kind: type[T]) -> T:
+def _convert(path: Path, content: bytes, kind: type[T], *, told_in: str = "docs/cli.md") -> T:
     try:
         if path.suffix in {".yaml", ".yml"}:
             return msgspec.convert(_yaml(path, content), kind)
@@ -147,17 +150,23 @@ def _convert(path: Path, content: bytes, kind: type[T]) -> T:
     # ValidationError is a DecodeError; the others are text that is no UTF-8, nesting without an end and
     # an exponent beyond Decimal's
     except (msgspec.DecodeError, UnicodeError, RecursionError, ArithmeticError) as error:
-        raise Refusal(f"{path}: {error}; docs/cli.md shows what stands there") from None
+        raise Refusal(f"{path}: {error}; {told_in} shows what stands there") from None
 
 
 def _yaml(path: Path, content: bytes) -> object:
     import yaml  # noqa: PLC0415 only a product in YAML needs it
 
     class ExactLoader(yaml.SafeLoader):
-        """Leaves fractions and dates as text: a float would round a ratio."""
+        """Leaves as text what would be read as something else: fractions (a float would round a ratio),
+        dates, and words for yes and no other than true and false (``off`` is a setting)."""
 
         yaml_implicit_resolvers = {  # noqa: RUF012 replaces the class attribute of the library's loader
-            first: [(tag, form) for tag, form in resolvers if not tag.endswith((":float", ":timestamp"))]
+            first: [
+                (tag, form)
+                for tag, form in resolvers
+                if not tag.endswith((":float", ":timestamp"))
+                and (first in "tTfF" or not tag.endswith(":bool"))
+            ]
             for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
 

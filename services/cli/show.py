@@ -53,7 +53,7 @@ def print_row(row: JournalRow) -> None:
     event, lease = row.event, row.lease
     print_table(
         f"product {event.product}, shard {event.shard} of {event.shards}: "
-        f"owner {lease.owner}, fence {lease.fence}, lease until {_moment(lease.ends)}",
+        f"owner {lease.owner}, fence {lease.fence}, lease until {moment(lease.ends)}",
         (
             "client",
             "symbol",
@@ -91,14 +91,14 @@ def words(reason: str) -> str:
 
 def _doubt(intent: Intent) -> str:
     doubt = intent.doubt
-    return "" if doubt is None else f"{doubt.why}; since {_moment(doubt.since)}, missed {doubt.misses} times"
+    return "" if doubt is None else f"{doubt.why}; since {moment(doubt.since)}, missed {doubt.misses} times"
 
 
 def _elapsed(start: int, end: int) -> str:
     return f"{(end - start) / _MS:.1f}" if start and end else ""
 
 
-def _moment(ts: int) -> str:
+def moment(ts: int) -> str:
     """Unix ns as UTC in milliseconds."""
     whole = datetime.fromtimestamp(ts // _S, UTC)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{ts % _S // _MS:03d}Z"

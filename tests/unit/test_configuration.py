@@ -136,7 +136,6 @@ LOOP = Desk(
             _with(subscriptions=(replace(JOINED, account=AccountId("x")),)),
             "account: 'x' is no account of client 'ana'; add it to its accounts or name one of okx-ana",
         ),
-        (_with(clients=(ANA, ANA)), "client/ana: it stands there twice"),
         (_with(clients=(ANA, BRUNO)), "client/bruno: accounts: 'okx-ana' belongs to client 'ana'"),
         (_with(products=(ALPHA, replace(ALPHA, product=ProductId("a#b")))), "'a#b' is no name"),
         (
@@ -159,6 +158,12 @@ def test_what_does_not_fit_is_refused_by_name(desk: Desk, words: str) -> None:
     """Law: the error names the item, its field and what to write."""
     with pytest.raises(BadConfig, match=words.replace("(", r"\(")):
         compose(desk, {})
+
+
+def test_one_item_stands_once() -> None:
+    """Law: of two items of one name nobody can say which counts."""
+    with pytest.raises(BadConfig, match="client/ana: it stands there twice"):
+        _with(clients=(ANA, replace(ANA, name="other")))
 
 
 def test_a_chain_of_leaders_is_no_loop() -> None:

@@ -72,6 +72,14 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     clients: tuple[Client, ...] = ()
     subscriptions: tuple[SubscriptionSettings, ...] = ()
 
+    def __post_init__(self) -> None:
+        seen: set[Name] = set()
+        for item in self.items:
+            name = name_of(item)
+            if name in seen:
+                raise BadConfig(f"{name}: it stands there twice; keep one")
+            seen.add(name)
+
     @property
     def items(self) -> tuple[Item, ...]:
         """In an order in which each comes after those that it names."""
@@ -167,15 +175,11 @@ def check(desk: Desk) -> None:
 
 def problems(desk: Desk) -> Iterator[str]:
     """All that is wrong with the items together, each with its field and the fix."""
-    seen: set[Name] = set()
     for item in desk.items:
         name = name_of(item)
         for part in name.ids:
             if not part or part != part.strip() or _APART & set(part):
                 yield f"{name}: {part!r} is no name; write letters without '#', '/' or space around them"
-        if name in seen:
-            yield f"{name}: it stands there twice; keep one"
-        seen.add(name)
     yield from _account_problems(desk)
     yield from _subscription_problems(desk)
     yield from _loops(desk)

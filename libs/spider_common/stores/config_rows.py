@@ -161,6 +161,7 @@ def check_edits(snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         BadConfig: they do.
     """
     items = {name: kept.item for name, kept in snapshot.items.items()}
+    desk_of(edit.item for edit in edits)  # each once
     for edit in edits:
         configuration.check_change(items.get(name_of(edit.item)), edit.item)
     for start in range(0, len(edits), EDITS):

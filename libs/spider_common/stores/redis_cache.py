@@ -1,14 +1,18 @@
 """`RedisCache`: the `Cache` port over Redis or Valkey."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self, TypeVar
+from urllib.parse import urlsplit
 
 import redis
 import trio
 
+from spider_common.network import Network
 from spider_common.sdk.redis import RedisClient, Subscription
-from spider_common.stores.cache import CacheUnavailable, Feed, Published, Reply, Script
+from spider_common.stores.cache import Cache, CacheUnavailable, Feed, Published, Reply, Script
+from spider_common.stores.memory_cache import MemoryCache
 
 T = TypeVar("T")
 
@@ -76,3 +80,21 @@ class _RedisFeed:
         except _FAILURES as error:
             raise CacheUnavailable(f"the feed broke: {error!r}") from error
         return Published(channel[self._prefix_length :], body)
+
+
+@asynccontextmanager
+async def open_cache(url: str, network: Network, tls: ssl.SSLContext, prefix: str) -> AsyncIterator[Cache]:
+    """Redis at ``redis://`` or, with TLS, ``rediss://``; without a URL a cache in this process only."""
+    if not url:
+        yield MemoryCache()
+        return
+    parts = urlsplit(url)
+    user, password = parts.username or "", parts.password or ""
+    async with RedisClient(
+        network,
+        parts.hostname or "localhost",
+        parts.port or 6379,
+        tls=tls if parts.scheme == "rediss" else None,
+        credentials=(lambda: (user, password)) if password else None,
+    ) as client:
+        yield RedisCache(client, prefix=prefix)

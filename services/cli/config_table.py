@@ -1,0 +1,76 @@
+"""The Config table that the environment names, and who uses it."""
+
+import contextlib
+import getpass
+import os
+import random
+import ssl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import trio
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.cli.journal import read_settings
+from services.cli.refusal import Refusal
+from spider_common import schema
+from spider_common.clock import SystemClock
+from spider_common.domain.configuration import BadConfig
+from spider_common.network import SystemNetwork
+from spider_common.sdk.aws import open_aws
+from spider_common.settings import CommonSettings
+from spider_common.stores.config import ConfigStore
+from spider_common.stores.config_rows import Author, ItemChanged
+from spider_common.stores.dynamo_table import DynamoTable
+from spider_common.stores.redis_cache import open_cache
+from spider_common.stores.table import TableError
+
+T = TypeVar("T")
+
+
+def author() -> Author:
+    """Who gives a command, as the operating system says."""
+    return Author(who=getpass.getuser(), from_where=os.uname().nodename, ts=SystemClock().now())
+
+
+def with_config(work: Callable[[ConfigStore], Awaitable[T]]) -> T:
+    """What comes of working with the table.
+
+    Raises:
+        Refusal: what was asked does not fit what is there, or somebody was quicker; or the table is not
+            there, we have no credentials for it, or it does not answer.
+    """
+    chosen = read_settings(os.environ)
+
+    async def main() -> T:
+        failed: BaseException
+        try:
+            async with _open(chosen) as config:
+                return await work(config)
+        except* (BadConfig, ItemChanged, TableError, ClientError, BotoCoreError) as group:
+            failed = group
+        while isinstance(failed, BaseExceptionGroup):
+            failed = failed.exceptions[0]
+        if isinstance(failed, BadConfig | ItemChanged):
+            raise Refusal(str(failed)) from failed
+        raise Refusal(
+            f"table {chosen.names_prefix}{schema.CONFIG.name}: {failed}; mend SPIDER_AWS_REGION, "
+            "SPIDER_AWS_ENDPOINT, SPIDER_NAMES_PREFIX or the AWS credentials, and look whether it was done"
+        ) from failed
+
+    with contextlib.redirect_stdout(sys.stderr):  # libraries tell of their retries there
+        return trio.run(main)
+
+
+@asynccontextmanager
+async def _open(chosen: CommonSettings) -> AsyncIterator[ConfigStore]:
+    network, endpoint = SystemNetwork(), chosen.aws_endpoint or None
+    tls = ssl.create_default_context()
+    async with (
+        open_aws(network=network, region=chosen.aws_region, endpoint_url=endpoint) as aws,
+        open_cache(chosen.redis_url, network, tls, chosen.names_prefix) as cache,
+    ):
+        rng = random.Random()  # noqa: S311 names writes and spreads pauses between attempts
+        yield ConfigStore(DynamoTable(aws, schema.CONFIG, rng, prefix=chosen.names_prefix), cache)
