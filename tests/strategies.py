@@ -19,7 +19,16 @@ from spider_common.domain.identifiers import (
 from spider_common.domain.instruments import Instrument, InstrumentKind
 from spider_common.domain.intents import Intent, LeaderEvent
 from spider_common.domain.journal import JournalRow, Lease
-from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    CopyState,
+    OrderFact,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import Account, Equity
 from spider_common.messages import EquityUpdate, FollowerUpdate, LeaderOrder
@@ -55,6 +64,8 @@ def facts() -> st.SearchStrategy[OrderFact]:
         average_price=st.none() | amounts,
         ts_venue=times,
         ts_seen=times,
+        trigger=st.none() | st.builds(Trigger, kind=st.sampled_from(TriggerKind), price=amounts),
+        parent=st.none() | names.map(VenueOrderId),
     )
 
 

@@ -8,6 +8,7 @@ from services.simulator.accounts import Account, Credentials, KeyRight
 from services.simulator.faults import Fault
 from services.simulator.ledger import PositionMode
 from services.simulator.rules import NewOrder
+from services.simulator.triggers import TriggerKind
 from services.simulator.venue import Venue
 
 
@@ -59,6 +60,30 @@ class Cancel(_Action, frozen=True, tag="cancel"):
     client_order_id: str
 
 
+class PlaceConditional(_Action, frozen=True, tag="place_conditional"):
+    """An order that waits until the price is `trigger`, as its owner would place it by hand."""
+
+    account: str
+    order: NewOrder
+    kind: TriggerKind
+    trigger: Decimal
+
+
+class MoveTrigger(_Action, frozen=True, tag="move_trigger"):
+    """Lets a waiting order, named by the venue's id, wait for another price."""
+
+    account: str
+    order_id: str
+    trigger: Decimal
+
+
+class CancelConditional(_Action, frozen=True, tag="cancel_conditional"):
+    """Takes back a waiting order, named by the venue's id."""
+
+    account: str
+    order_id: str
+
+
 class Arm(_Action, frozen=True, tag="arm"):
     """Arms a fault."""
 
@@ -92,7 +117,19 @@ class SkewClock(_Action, frozen=True, tag="skew_clock"):
 
 
 Action = (
-    OpenAccount | SetPrice | Place | Amend | Cancel | Arm | DropSockets | AnnounceClose | Silence | SkewClock
+    OpenAccount
+    | SetPrice
+    | Place
+    | Amend
+    | Cancel
+    | PlaceConditional
+    | MoveTrigger
+    | CancelConditional
+    | Arm
+    | DropSockets
+    | AnnounceClose
+    | Silence
+    | SkewClock
 )
 
 
@@ -134,6 +171,15 @@ def apply(venue: Venue, action: Action) -> str:
                 client_order_id=action.client_order_id,
                 now=now,
             ).order_id
+        case PlaceConditional():
+            owner = _account(venue, action.account)
+            order_id = venue.conditionals.wait(owner, action.order, action.kind, action.trigger, now)
+        case MoveTrigger():
+            order_id = action.order_id
+            venue.conditionals.move(_account(venue, action.account), order_id, action.trigger, now)
+        case CancelConditional():
+            order_id = action.order_id
+            venue.conditionals.call_off(_account(venue, action.account), order_id, now)
         case Arm():
             venue.faults.arm(action.fault)
         case DropSockets():

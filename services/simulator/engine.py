@@ -94,6 +94,11 @@ class Exchange:
         positions = (p for p in account.positions.values() if p.symbol == symbol)
         return sum((p.unrealised(market.price, unit) for p in positions), ZERO)
 
+    def take_id(self) -> str:
+        """An id that no order has: for those that wait outside of the engine."""
+        self._next_order += 1
+        return str(self._next_order - 1)
+
     # Queries
 
     def market(self, symbol: str) -> Market:
@@ -236,6 +241,8 @@ class Exchange:
             category=new.category,
             tag=new.tag,
             margin_mode=new.margin_mode,
+            parent=new.parent,
+            parent_client_order_id=new.parent_client_order_id,
         )
         self._reserve(account, order, market)
         self._next_order += 1

@@ -55,6 +55,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     category: Category = "normal"
     tag: str = ""
     margin_mode: str = "cross"
+    parent: str = ""  # the conditional order that set it off, and its client order id
+    parent_client_order_id: str = ""
     last: Execution | None = None  # its latest fill
 
     @property

@@ -35,7 +35,8 @@ class RefusedError(Exception):
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An order as asked for. `price` is None for a market order only."""
+    """An order as asked for. `price` is None for a market order only; `parent` is the conditional order that
+    asks, and its client order id stands beside it."""
 
     symbol: str
     side: Side
@@ -48,6 +49,8 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tag: str = ""
     margin_mode: str = "cross"
     category: Category = "normal"
+    parent: str = ""
+    parent_client_order_id: str = ""
 
     @property
     def signed(self) -> Decimal:

@@ -5,8 +5,15 @@ Each dialect keeps its conditional orders as its listings state them, and looks 
 """
 
 from decimal import Decimal
+from typing import Literal, Protocol
 
 import msgspec
+
+from services.simulator.accounts import Account
+from services.simulator.ledger import Side
+from services.simulator.rules import NewOrder
+
+TriggerKind = Literal["entry", "stop_loss", "take_profit"]
 
 
 class Trigger(msgspec.Struct, frozen=True):
@@ -16,9 +23,31 @@ class Trigger(msgspec.Struct, frozen=True):
     rising: bool
 
     @classmethod
-    def ahead(cls, price: Decimal, market: Decimal) -> "Trigger":
-        """For an order that waits on whichever side of the market its price is."""
-        return cls(price, price > market)
+    def of(cls, kind: TriggerKind, price: Decimal, side: Side, market: Decimal) -> "Trigger":
+        """A stop loss waits on the side of the market where it hurts, a take profit on the other; an entry
+        on whichever its price is."""
+        if kind == "entry":
+            return cls(price, price > market)
+        return cls(price, (kind == "stop_loss") == (side == "buy"))
 
     def reached(self, market: Decimal) -> bool:
         return market >= self.price if self.rising else market <= self.price
+
+
+class Conditionals(Protocol):
+    """What a dialect keeps, as far as an account's owner handles it by hand.
+
+    Each raises RefusedError: the venue would not take the order, or has none of that id that waits.
+    """
+
+    def wait(self, account: Account, new: NewOrder, kind: TriggerKind, price: Decimal, now: int) -> str:
+        """Keeps an order until its price comes. Its id."""
+        ...
+
+    def move(self, account: Account, order_id: str, price: Decimal, now: int) -> None:
+        """Lets it wait for another price."""
+        ...
+
+    def call_off(self, account: Account, order_id: str, now: int) -> None:
+        """Takes it back."""
+        ...

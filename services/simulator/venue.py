@@ -13,6 +13,7 @@ from services.simulator.faults import Fault, FaultKind, Faults
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Entry, Order, Rejected
 from services.simulator.request import Response
+from services.simulator.triggers import Conditionals
 from spider_common.clock import NS_PER_S, Clock
 
 
@@ -58,6 +59,7 @@ class Venue:
         self._silent_until: dict[str, int] = {}  # account -> Unix ns
         self._overtaken: dict[str, list[Callable[[Session], None]]] = {}  # by account
         self._consequences: list[Callable[[], None]] = []
+        self._conditionals: Conditionals | None = None
 
     def account_of_key(self, key: str) -> Account | None:
         """The account that an API key belongs to."""
@@ -66,6 +68,15 @@ class Venue:
     def on_change(self, follow: Callable[[], None]) -> None:
         """Lets a dialect act after each change, before what happened is delivered."""
         self._consequences.append(follow)
+
+    @property
+    def conditionals(self) -> Conditionals:
+        assert self._conditionals is not None, "the dialect keeps them"
+        return self._conditionals
+
+    def keep_conditionals(self, conditionals: Conditionals) -> None:
+        """Lets a dialect say where its conditional orders are."""
+        self._conditionals = conditionals
 
     @contextlib.contextmanager
     def attached(self, account: Account, session: Session) -> Iterator[None]:

@@ -12,11 +12,7 @@ from services.simulator.actions import SetPrice, apply
 from services.simulator.ledger import Executed, Placed
 from services.simulator.simulator import SimulatorConfig, serve_simulator
 from spider_common.domain.identifiers import Venue
-from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
-from spider_common.domain.requests import (
-    Trigger,
-    TriggerKind,
-)
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.venues.bingx.rest import Limits
 from spider_common.venues.outcomes import (
     Accepted,
@@ -296,7 +292,7 @@ async def test_a_stop_loss_waits_and_fires(autojump_clock, open_desk):
         apply(desk.venue, SetPrice(symbol=SWAP, price=Decimal(59000)))
         told = await desk.sweep()
         fired = next(fact for fact in told.facts if fact.venue_order_id == placed.venue_order_id)
-        assert (fired.status, fired.cum_filled) == (OrderStatus.CANCELED, 0)
+        assert (fired.status, fired.cum_filled) == (OrderStatus.TRIGGERED, 0)
         assert sum(each.signed for each in told.executions) == 0
         assert told.positions == ()
 
@@ -342,7 +338,7 @@ async def test_the_socket_tells_what_waits_and_what_it_sets_off(autojump_clock, 
         waiting = [fact for fact in heard.facts() if fact.venue_order_id == placed.venue_order_id]
         assert [(fact.status, fact.cum_filled) for fact in waiting] == [
             (OrderStatus.LIVE, 0),
-            (OrderStatus.CANCELED, 0),
+            (OrderStatus.TRIGGERED, 0),
         ]
         assert [fact.cum_filled for fact in heard.facts() if fact not in waiting][-1] == Decimal("0.001")
         swept = (await desk.sweep()).facts

@@ -9,15 +9,10 @@ from msgspec.structs import replace
 
 from services.simulator.ledger import Canceled, Placed
 from services.simulator.simulator import SimulatorConfig
-from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.products import MarginMode
 from spider_common.domain.reasons import Reason
-from spider_common.domain.requests import (
-    Amendment,
-    OrderRef,
-    Trigger,
-    TriggerKind,
-)
+from spider_common.domain.requests import Amendment, OrderRef
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bitget.parse import ClosingSide
 from spider_common.venues.outcomes import (

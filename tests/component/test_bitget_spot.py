@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from services.simulator.actions import Cancel, Place, SetPrice, apply
 from services.simulator.rules import NewOrder
 from spider_common.domain.instruments import SPOT_MARK
-from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.reasons import Reason
-from spider_common.domain.requests import Amendment, Trigger, TriggerKind
+from spider_common.domain.requests import Amendment
 from spider_common.venues.outcomes import Accepted, Found, NotFound, Refused, Rejected, Unknown
 from spider_common.venues.venue import Told
 from tests.component.bitget_bench import IDS, ONE_WAY, ORDER, REF, S, converse, key
@@ -225,7 +225,10 @@ async def test_the_channel_tells_that_a_conditional_order_waits_fires_and_is_can
     facts = [fact for event in events for fact in event.facts]
     plans = [outcome.venue_order_id for outcome in made]
     lives = [[fact.status for fact in facts if fact.venue_order_id == order] for order in plans]
-    assert lives == [[OrderStatus.LIVE, OrderStatus.CANCELED]] * 2
+    assert lives == [
+        [OrderStatus.LIVE, OrderStatus.CANCELED],
+        [OrderStatus.LIVE, OrderStatus.TRIGGERED],
+    ]
     conditional = [fact for fact in facts if fact.venue_order_id in plans]
     assert {(fact.symbol, fact.cum_filled, fact.reduce_only) for fact in conditional} == {
         (symbol, 0, symbol == SWAP)
@@ -281,4 +284,4 @@ async def test_a_price_sets_off_what_waits_for_it(autojump_clock, bench, symbol,
     assert (await found(bench, replace(AT, symbol=symbol))).status is OrderStatus.LIVE
     price(bench, reached, symbol=symbol)
     assert len(bench.venue.exchange.ledger.entries) == orders + 2
-    assert (await found(bench, replace(AT, symbol=symbol))).status is OrderStatus.CANCELED
+    assert (await found(bench, replace(AT, symbol=symbol))).status is OrderStatus.TRIGGERED

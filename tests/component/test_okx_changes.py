@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from spider_common.clock import NS_PER_MS, NS_PER_S
-from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
-from spider_common.domain.requests import Amendment, OrderRequest, Trigger, TriggerKind
+from spider_common.domain.requests import Amendment, OrderRequest
 from spider_common.venues.outcomes import (
     Accepted,
     Found,

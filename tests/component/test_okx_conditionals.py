@@ -6,8 +6,7 @@ import pytest
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from spider_common.domain.orders import OrderFact, OrderStatus, Side
-from spider_common.domain.requests import Trigger, TriggerKind
+from spider_common.domain.orders import OrderFact, OrderStatus, Side, Trigger, TriggerKind
 from spider_common.venues.outcomes import Accepted
 from tests.venues.bench import DIALECTS, Bench, Dialect, Feed, open_bench
 
@@ -40,7 +39,7 @@ async def test_the_socket_tells_a_conditional_order(autojump_clock: MockClock, d
         bench.price("59001")
         assert bench.orders() == []
         bench.price("58990")
-        over = await _told(feed, waits, OrderStatus.CANCELED)
+        over = await _told(feed, waits, OrderStatus.TRIGGERED)
         assert over.cum_filled == live.cum_filled == 0
         (made,) = bench.orders()
         fact = await _told(feed, made.order_id, OrderStatus.FILLED)
@@ -59,7 +58,7 @@ async def test_a_sweep_tells_the_same_events(autojump_clock: MockClock, dialect:
         cancelled = await _told(feed, waits, OrderStatus.CANCELED)
         fires = await _wait_below(bench, "58000")
         bench.price("58000")
-        over = await _told(feed, fires, OrderStatus.CANCELED)
+        over = await _told(feed, fires, OrderStatus.TRIGGERED)
         ended = {fact.venue_order_id: fact for fact in (await bench.sweep()).facts}
         assert (ended[waits].event_id, ended[fires].event_id) == (cancelled.event_id, over.event_id)
 
@@ -84,5 +83,5 @@ async def test_an_entry_waits_on_its_side_of_the_market(autojump_clock: MockCloc
         assert bench.orders() == []
         bench.price("61000")
         assert made.venue_order_id
-        await _told(feed, made.venue_order_id, OrderStatus.CANCELED)
+        await _told(feed, made.venue_order_id, OrderStatus.TRIGGERED)
         assert [order.side for order in bench.orders()] == ["buy"]

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue, VenueOrderId
-from spider_common.domain.orders import OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.products import Account
-from spider_common.domain.requests import OrderRef, OrderRequest, Trigger, TriggerKind
+from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.venues.bingx import orders
 
 ACCOUNT = Account(account=AccountId("a"), venue=Venue.BINGX)

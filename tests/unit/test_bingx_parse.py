@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.requests import MarginMode
 from spider_common.venues.bingx import fields, parse, spot
 from spider_common.venues.outcomes import UnreadableFrame
@@ -105,7 +105,7 @@ def test_each_status_of_push_and_rest_is_read(told, status):
         ("NEW", "NEW", OrderStatus.LIVE),
         ("CANCELED", "CANCELED", OrderStatus.CANCELED),
         ("EXPIRED", "EXPIRED", OrderStatus.CANCELED),
-        ("TRADE", "FILLED", OrderStatus.CANCELED),
+        ("TRADE", "FILLED", OrderStatus.TRIGGERED),
     ],
 )
 @pytest.mark.parametrize(
@@ -117,6 +117,41 @@ def test_a_conditional_order_waits_and_fills_nothing(kind, happened, told, statu
     assert (fact.status, fact.cum_filled, execution) == (status, 0, None)
     row = ORDER_ROW | {"type": kind, "status": told, "executedQty": "0"}
     assert (order(row).status, order(row).cum_filled) == (status, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "trigger"),
+    [
+        ("STOP_MARKET", TriggerKind.STOP_LOSS),
+        ("STOP", TriggerKind.STOP_LOSS),
+        ("TAKE_PROFIT", TriggerKind.TAKE_PROFIT),
+        ("TRIGGER_LIMIT", TriggerKind.ENTRY),
+        ("TRAILING_STOP_MARKET", None),
+        ("LIMIT", None),
+    ],
+)
+def test_a_conditional_order_has_its_trigger(kind, trigger):
+    """By socket and REST alike; one that trails the price waits for none."""
+    expected = None if trigger is None else Trigger(kind=trigger, price=Decimal(59000))
+    frame = changed(TRADE_UPDATE, o=kind, x="NEW", X="NEW", z="0", sp="59000.0")
+    assert pushed(frame)[0].trigger == expected
+    assert order(ORDER_ROW | {"type": kind, "stopPrice": "59000"}).trigger == expected
+
+
+def test_a_conditional_spot_order_never_looks_like_one_that_rests():
+    """REST tells its trigger; a push, which does not, tells no limit either."""
+    row = {**SPOT_ROW, "o": "TRIGGER_LIMIT", "x": "NEW", "X": "NEW", "p": "50000"}
+    fact, _ = spot.pushed_order(row, account=ACCOUNT, instruments=INSTRUMENTS, seen=SEEN)
+    assert (fact.price, fact.trigger) == (None, None)
+
+
+def test_what_a_conditional_order_became_names_it():
+    """By the id of an older order; that of a younger one is of a stop which it has got since."""
+    own = int(ORDER_ROW["orderId"])
+    for told, parent in ((own - 1, str(own - 1)), (own + 1, None), (0, None), ("", None)):
+        assert order(ORDER_ROW | {"triggerOrderId": told}).parent == parent
+    assert pushed(changed(TRADE_UPDATE, i=12, ti=11))[0].parent == "11"
+    assert pushed(changed(TRADE_UPDATE, i=12, ti=0))[0].parent is None
 
 
 @pytest.mark.parametrize("happened", ["NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"])

@@ -4,8 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
-from spider_common.domain.requests import Trigger, TriggerKind
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.venues.bingx import orders, spot
 from spider_common.venues.outcomes import Rejected, UnreadableFrame
 from tests.component.bingx_desk import order

@@ -7,7 +7,15 @@ import pytest
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
-from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    OrderFact,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.domain.products import Equity
 from spider_common.domain.requests import KeyPermissions, MarginMode, PositionFact
 from spider_common.venues.bitget import parse
@@ -183,7 +191,7 @@ def test_the_documented_fill() -> None:
 def test_a_conditional_order_never_fills() -> None:
     """It ends when it sets off an order of another id, which tells of its own fills."""
     row = sample(samples.PLAN_PUSH)["data"][0]
-    states = {"live": OrderStatus.LIVE, "executing": OrderStatus.LIVE, "executed": OrderStatus.CANCELED}
+    states = {"live": OrderStatus.LIVE, "executing": OrderStatus.LIVE, "executed": OrderStatus.TRIGGERED}
     for told, status in (states | {"fail_execute": OrderStatus.CANCELED}).items():
         for by_push, name, symbol in ((True, "status", "instId"), (False, "planStatus", "symbol")):
             fact = parse.plan_order(
@@ -195,6 +203,33 @@ def test_a_conditional_order_never_fills() -> None:
                 pushed=by_push,
             )
             assert (fact.status, fact.cum_filled, fact.quantity) == (status, 0, Decimal("0.02"))
+
+
+@pytest.mark.parametrize(
+    ("plan", "fields", "kind"),
+    [
+        ("pl", {}, TriggerKind.ENTRY),
+        ("normal_plan", {}, TriggerKind.ENTRY),
+        ("profit_plan", {}, TriggerKind.TAKE_PROFIT),
+        ("pos_loss", {}, TriggerKind.STOP_LOSS),
+        ("psl", {"triggerPrice": "", "stopLossTriggerPrice": "27000"}, TriggerKind.STOP_LOSS),
+        ("ptp", {"triggerPrice": "", "stopSurplusTriggerPrice": "27000"}, TriggerKind.TAKE_PROFIT),
+        ("track_plan", {}, None),
+        ("moon_plan", {}, UnreadableFrame),
+    ],
+)
+def test_a_conditional_order_has_its_trigger(
+    plan: str, fields: dict[str, str], kind: TriggerKind | type[Exception] | None
+) -> None:
+    """Plan types have a name by REST and another by push; one that trails the price waits for none."""
+    row = sample(samples.PLAN_PUSH)["data"][0] | {"planType": plan, **fields}
+    args = {"place": "d", "account": ACCOUNT, "instruments": INSTRUMENTS, "seen": TS, "pushed": True}
+    if kind is UnreadableFrame:
+        with pytest.raises(UnreadableFrame, match=r"d\.planType"):
+            parse.plan_order(row, **args)
+    else:
+        wanted = None if kind is None else Trigger(kind=kind, price=Decimal(27000))  # type: ignore[arg-type]  # a kind
+        assert parse.plan_order(row, **args).trigger == wanted
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,17 @@ from msgspec.structs import replace
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue, VenueOrderId
 from spider_common.domain.instruments import InstrumentKind
-from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
-from spider_common.domain.products import Account
-from spider_common.domain.requests import (
-    Amendment,
-    OrderRef,
-    OrderRequest,
-    PositionFact,
+from spider_common.domain.orders import (
+    OrderFact,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
     Trigger,
     TriggerKind,
 )
+from spider_common.domain.products import Account
+from spider_common.domain.requests import Amendment, OrderRef, OrderRequest, PositionFact
 from spider_common.sdk.ccxt import Codec
 from spider_common.venues.bitget import spot, spot_requests
 from spider_common.venues.bitget.spot import LISTED, PENDING, PUSHED, Names
@@ -153,7 +154,7 @@ def test_a_listing_without_an_update_time_goes_by_the_making() -> None:
         ("live", OrderStatus.LIVE),
         ("not_trigger", OrderStatus.LIVE),
         ("executing", OrderStatus.LIVE),
-        ("executed", OrderStatus.CANCELED),
+        ("executed", OrderStatus.TRIGGERED),
         ("cancelled", OrderStatus.CANCELED),
     ],
 )

@@ -19,7 +19,7 @@ from spider_common.domain.identifiers import (
     digest,
     shard_of,
 )
-from spider_common.domain.orders import OrderFact, OrderStatus
+from spider_common.domain.orders import OrderFact, OrderStatus, Trigger, TriggerKind
 from tests import strategies
 
 LIBS = str(Path(__file__).parents[2] / "libs")
@@ -87,6 +87,7 @@ def test_spellings_of_one(text: str) -> None:
         ("price", Decimal(0)),
         ("quantity", Decimal(2)),
         ("ts_venue", strategies.TS + 1),
+        ("trigger", Trigger(kind=TriggerKind.ENTRY, price=Decimal(0))),
     ],
 )
 def test_each_field_of_a_fact_counts(field: str, other: object) -> None:
@@ -100,7 +101,8 @@ def test_equal_ids_mean_equal_facts(one: OrderFact, two: OrderFact) -> None:
 
     def essence(fact: OrderFact) -> tuple[object, ...]:
         place = fact.venue, fact.account, fact.venue_order_id, fact.status
-        return *place, fact.cum_filled, fact.price, fact.quantity, fact.ts_venue
+        waits_for = None if fact.trigger is None else fact.trigger.price
+        return *place, fact.cum_filled, fact.price, fact.quantity, fact.ts_venue, waits_for
 
     assert (one.event_id == two.event_id) == (essence(one) == essence(two))
 

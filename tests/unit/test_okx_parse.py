@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.instruments import InstrumentKind, InstrumentList
-from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    OrderFact,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.venues.okx import parse
 from spider_common.venues.outcomes import UnreadableFrame
 from tests.okx_samples import INSTRUMENTS, LISTED, order_row, sample
@@ -170,6 +178,56 @@ def test_market_orders_have_no_price() -> None:
     """OKX sends an empty px, or a zero; neither is a price."""
     for px in ("", "0"):
         assert read(order_row(ordType="market", px=px, avgPx="")).price is None
+
+
+def algo(**fields: str) -> tuple[OrderFact, ...]:
+    row = {
+        "algoId": "7",
+        "algoClOrdId": "",
+        "instId": "BTC-USDT-SWAP",
+        "side": "sell",
+        "posSide": "net",
+        "reduceOnly": "true",
+        "sz": "2",
+        "state": "live",
+        "uTime": "1",
+        **fields,
+    }
+    return parse.algo_orders(row, place="data[0]", account=ACCOUNT, instruments=INSTRUMENTS, seen=TS)
+
+
+def test_a_conditional_order_waits_for_its_trigger() -> None:
+    """Its kind is in the name of the price, and a price of -1 orders at the market."""
+    (stop,) = algo(slTriggerPx="59000", slOrdPx="-1", tpTriggerPx="", tpOrdPx="", triggerPx="")
+    assert (stop.venue_order_id, stop.waits, stop.price) == ("7", True, None)
+    assert stop.trigger == Trigger(kind=TriggerKind.STOP_LOSS, price=Decimal(59000))
+    (entry,) = algo(triggerPx="61000", ordPx="61010", sz="")
+    assert (entry.order_type, entry.price, entry.quantity) == (OrderType.LIMIT, 61010, 0)
+    assert entry.trigger == Trigger(kind=TriggerKind.ENTRY, price=Decimal(61000))
+    assert algo(ordType="move_order_stop", callbackRatio="0.05") == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "side", "became"),
+    [
+        ("live", "", ["live", "live"]),
+        ("canceled", "", ["canceled", "canceled"]),
+        ("effective", "sl", ["triggered", "canceled"]),
+        ("effective", "tp", ["canceled", "triggered"]),
+    ],
+)
+def test_one_that_waits_at_two_prices_is_two(state: str, side: str, became: list[str]) -> None:
+    """The one whose price comes cancels the other."""
+    both = algo(slTriggerPx="59000", slOrdPx="-1", tpTriggerPx="61000", state=state, actualSide=side)
+    assert [fact.venue_order_id for fact in both] == ["7", "7-tp"]
+    assert [fact.status for fact in both] == became
+
+
+def test_what_a_conditional_order_became_names_it() -> None:
+    """Its id is the parent, and its client order id that of an order which has none of its own."""
+    fact = read(order_row(algoId="7", algoClOrdId="ours", clOrdId=""))
+    assert (fact.parent, fact.client_order_id, fact.trigger) == ("7", "ours", None)
+    assert read(order_row(algoId="")).parent is None
 
 
 def test_a_spot_buy_in_quote_currency_counts_what_it_bought() -> None:

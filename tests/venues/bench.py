@@ -19,10 +19,11 @@ from services.ingest.sessions import AccountSession
 from services.ingest.sweep import Swept
 from services.simulator import accounts, ledger
 from services.simulator import venue as simulated
-from services.simulator.actions import Action, Arm, OpenAccount, Place, SetPrice, apply
+from services.simulator.actions import Action, Arm, OpenAccount, Place, PlaceConditional, SetPrice, apply
 from services.simulator.faults import Fault
 from services.simulator.rules import NewOrder
 from services.simulator.simulator import Simulator, SimulatorConfig, serve_simulator
+from services.simulator.triggers import TriggerKind
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import NS_PER_S, Clock, TrioClock
 from spider_common.domain.executions import Execution
@@ -279,6 +280,21 @@ class Bench:
             **{"symbol": self.symbol, "side": "buy", "kind": "market", "size": self.size} | fields
         )
         return self.do(Place(account=(account or self.net).account, order=order))
+
+    def conditional(self, waits: TriggerKind, trigger: int, price: int | None = None) -> str:
+        """An order that waits, placed as the account's owner would: a sale of `size`, at the market without a
+        price; a stop loss or take profit only reduces. Its id at the venue."""
+        order = NewOrder(
+            symbol=self.symbol,
+            side="sell",
+            kind="market" if price is None else "limit",
+            size=self.size,
+            price=None if price is None else Decimal(price),
+            reduce_only=waits != "entry",
+        )
+        return self.do(
+            PlaceConditional(account=self.net.account, order=order, kind=waits, trigger=Decimal(trigger))
+        )
 
     def entries(self, *kinds: type) -> list[Any]:
         """The ledger's entries of some kinds, all without any."""

@@ -5,9 +5,8 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from services.simulator import ledger
-from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.reasons import Reason
-from spider_common.domain.requests import Trigger, TriggerKind
 from spider_common.venues.outcomes import (
     Found,
     Refused,

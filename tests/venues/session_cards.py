@@ -5,10 +5,19 @@ from decimal import Decimal
 import trio
 from msgspec.structs import replace
 
-from services.simulator.actions import Amend, AnnounceClose, Cancel, DropSockets
+from services.simulator.actions import (
+    Amend,
+    AnnounceClose,
+    Cancel,
+    CancelConditional,
+    DropSockets,
+    MoveTrigger,
+)
+from services.simulator.triggers import TriggerKind
+from spider_common.domain import orders
 from spider_common.domain.identifiers import AccountId
 from spider_common.domain.instruments import InstrumentList
-from spider_common.domain.orders import OrderStatus, PositionSide, Side
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger
 from spider_common.secret import Credentials
 from spider_common.venues.venue import SessionProtocol
 from tests.venues.bench import IDS, Bench
@@ -137,6 +146,81 @@ async def liquidation_is_told(bench: Bench) -> None:
         order = bench.by_hand(side="sell", category="full_liquidation", reduce_only=True)
         fact = await feed.until_status(order, "filled")
         assert (fact.side, fact.cum_filled) == (Side.SELL, Decimal("0.01"))
+
+
+WAITS: tuple[tuple[TriggerKind, int], ...] = (
+    ("stop_loss", 55_000),
+    ("take_profit", 65_000),
+    ("entry", 54_000),
+)
+
+
+@card("session.conditional_is_told")
+async def conditional_is_told(bench: Bench) -> None:
+    bench.by_hand()
+    async with bench.feed() as feed:
+        for kind, price in WAITS:
+            fact = await feed.until_status(bench.conditional(kind, price), "live")
+            assert fact.trigger == Trigger(kind=orders.TriggerKind(kind), price=Decimal(price))
+            assert (fact.waits, fact.side, fact.position_side) == (True, Side.SELL, PositionSide.NET)
+            assert (fact.quantity, fact.cum_filled) == (Decimal("0.01"), 0)
+            assert (fact.order_type, fact.price, fact.reduce_only) == (
+                OrderType.MARKET,
+                None,
+                kind != "entry",
+            )
+        limit = bench.conditional("entry", 53_000, price=52_000)
+        assert (await feed.until_status(limit, "live")).price == 52_000
+
+
+@card("session.moved_trigger_is_told")
+async def moved_trigger_is_told(bench: Bench) -> None:
+    bench.by_hand()
+    async with bench.feed() as feed:
+        for kind, price in WAITS:
+            order = bench.conditional(kind, price)
+            before = await feed.until_status(order, "live")
+            await trio.sleep(1)
+            bench.do(MoveTrigger(account="alice", order_id=order, trigger=Decimal(price + 100)))
+            await feed.until(lambda known=before: known.event_id != feed.last(known.venue_order_id).event_id)
+            fact = feed.last(order)
+            assert fact is not None
+            assert (fact.waits, fact.trigger) == (
+                True,
+                Trigger(kind=orders.TriggerKind(kind), price=Decimal(price + 100)),
+            )
+
+
+@card("session.cancelled_conditional_is_told")
+async def cancelled_conditional_is_told(bench: Bench) -> None:
+    bench.by_hand()
+    async with bench.feed() as feed:
+        for kind, price in WAITS:
+            order = bench.conditional(kind, price)
+            bench.do(CancelConditional(account="alice", order_id=order))
+            fact = await feed.until_status(order, "canceled")
+            assert fact.trigger is not None
+            assert (fact.waits, fact.cum_filled) == (False, 0)
+
+
+@card("session.fired_conditional_is_told")
+async def fired_conditional_is_told(bench: Bench) -> None:
+    for kind, price in WAITS:
+        bench.price("60000")
+        bench.by_hand()
+        async with bench.feed() as feed:
+            order = bench.conditional(kind, price)
+            await feed.until_status(order, "live")
+            bench.price(price)
+            fact = await feed.until_status(order, "triggered")
+            assert (fact.waits, fact.cum_filled, fact.status.is_final) == (False, 0, True)
+            made = bench.placed()[-1].order_id
+            assert (await feed.until_status(made, "filled")).cum_filled == Decimal("0.01")
+            await feed.sweep()  # Bitget's socket does not tell what an order came from
+            told = [fact for fact in feed.facts if fact.venue_order_id == made]
+            assert {fact.parent for fact in told} - {None} == {order}
+            assert all(fact.trigger is None for fact in told)
+            assert len({fact.event_id for fact in told if fact.status.is_final}) == 1
 
 
 @card("session.hedge_is_told")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 import trio
 
-from services.simulator.actions import Cancel
+from services.simulator.actions import Cancel, CancelConditional
 from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.orders import OrderStatus
 from spider_common.domain.requests import MarginMode
@@ -14,6 +14,7 @@ from spider_common.venues.outcomes import (
 )
 from tests.venues.bench import IDS, Bench
 from tests.venues.cards import card
+from tests.venues.session_cards import WAITS
 
 
 async def a_day(bench: Bench) -> None:
@@ -45,6 +46,24 @@ async def same_events(bench: Bench) -> None:
         told = await bench.sweep()
         assert len(told.facts) == 4
         assert {fact.event_id for fact in told.facts} <= pushed
+
+
+@card("sweep.conditionals")
+async def conditionals(bench: Bench) -> None:
+    bench.by_hand()
+    async with bench.feed() as feed:
+        waiting = [bench.conditional(kind, price) for kind, price in WAITS]
+        ended = bench.conditional("entry", 50_000)
+        bench.do(CancelConditional(account="alice", order_id=ended))
+        await feed.until_status(ended, "canceled")
+        told = {fact.venue_order_id: fact for fact in (await bench.sweep()).facts if fact.trigger}
+        assert told.keys() == {*waiting, ended}
+        assert [told[order].waits for order in (*waiting, ended)] == [True, True, True, False]
+        assert {fact.event_id for fact in told.values()} <= feed.events()
+        bench.arm("drop_push", account="alice", times=9)
+        lost = bench.conditional("entry", 51_000)
+        await feed.sweep()
+        assert feed.last(lost) is not None
 
 
 @card("sweep.same_executions")

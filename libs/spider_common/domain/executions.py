@@ -71,6 +71,7 @@ _STATE_OF = {
     OrderStatus.PARTIALLY_FILLED: CopyState.PARTIALLY_FILLED,
     OrderStatus.FILLED: CopyState.FILLED,
     OrderStatus.CANCELED: CopyState.CANCELED,
+    OrderStatus.TRIGGERED: CopyState.ACCEPTED,  # the order that it set off fills in its name
 }
 _RANK_OF = {
     CopyState.ACCEPTED: 1,

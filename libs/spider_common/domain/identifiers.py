@@ -34,6 +34,7 @@ def event_id(
     price: Decimal | None,
     quantity: Decimal,
     ts_venue: int,
+    trigger_price: Decimal | None = None,
 ) -> EventId:
     """The id of a leader order fact: 32 hex characters.
 
@@ -41,6 +42,7 @@ def event_id(
     told beside it.
     """
     numbers = (cum_filled, price, quantity)
+    waits = () if trigger_price is None else (canonical(trigger_price),)  # the others keep the ids they had
     return EventId(
         digest(
             "event",
@@ -50,6 +52,7 @@ def event_id(
             status,
             *("" if number is None else canonical(number) for number in numbers),
             str(ts_venue),
+            *waits,
         )
     )
 

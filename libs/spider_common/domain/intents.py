@@ -14,11 +14,11 @@ from spider_common.domain.identifiers import (
     VenueOrderId,
     digest,
 )
-from spider_common.domain.orders import CopyState, OrderFact, OrderType, PositionSide, Side
+from spider_common.domain.orders import CopyState, OrderFact, OrderType, PositionSide, Side, Trigger
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.quantities import ZERO
-from spider_common.domain.requests import Amendment, OrderRef, OrderRequest, Trigger
+from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
 
 
 class Action(StrEnum):

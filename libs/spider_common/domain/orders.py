@@ -37,12 +37,17 @@ class OrderType(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """What a venue says an order is."""
+    """What a venue says an order is.
+
+    TRIGGERED is the end of a conditional order whose price has come: what it has set off is an order of its
+    own, which names it as its `parent`, and the fills are that one's.
+    """
 
     LIVE = "live"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELED = "canceled"
+    TRIGGERED = "triggered"
 
     @property
     def rank(self) -> int:
@@ -51,7 +56,7 @@ class OrderStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        return self in {OrderStatus.FILLED, OrderStatus.CANCELED}
+        return self in {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.TRIGGERED}
 
 
 _RANK: Final = {
@@ -59,19 +64,40 @@ _RANK: Final = {
     OrderStatus.PARTIALLY_FILLED: 1,
     OrderStatus.CANCELED: 2,
     OrderStatus.FILLED: 2,
+    OrderStatus.TRIGGERED: 2,
 }
+
+
+class TriggerKind(StrEnum):
+    """What a conditional order is for; a stop loss and a take profit reduce what is held."""
+
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    ENTRY = "entry"
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The order waits at the venue until the last price reaches `price`."""
+
+    kind: TriggerKind
+    price: Decimal
+
+    def __post_init__(self) -> None:
+        check_amounts(price=self.price)
 
 
 class OrderFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an order *is* at one moment, as its venue told. Not what changed.
 
     Attributes:
-        quantity: ordered, in base quantity.
+        quantity: ordered, in base quantity; 0 of a conditional order that closes whatever is held then.
         cum_filled: filled so far, in base quantity.
         price: limit price; None for market orders.
         average_price: of what was filled; None before the first fill.
         ts_venue: the venue's update time of the order, Unix ns.
         ts_seen: when we read the frame or the answer, Unix ns.
+        trigger: of a conditional order, what it waits for or has waited for.
+        parent: of the order that a conditional order has become, that one's id, where the venue tells it.
     """
 
     venue: Venue
@@ -90,10 +116,17 @@ class OrderFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     average_price: Decimal | None
     ts_venue: int
     ts_seen: int
+    trigger: Trigger | None = None
+    parent: VenueOrderId | None = None
 
     def __post_init__(self) -> None:
         check_amounts(quantity=self.quantity, cum_filled=self.cum_filled)
         check_finite(price=self.price, average_price=self.average_price)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a conditional order whose price has not come yet."""
+        return self.trigger is not None and self.status is OrderStatus.LIVE
 
     @property
     def event_id(self) -> EventId:
@@ -106,6 +139,7 @@ class OrderFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             price=self.price,
             quantity=self.quantity,
             ts_venue=self.ts_venue,
+            trigger_price=None if self.trigger is None else self.trigger.price,
         )
 
     @property

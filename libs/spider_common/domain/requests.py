@@ -1,28 +1,12 @@
 """What may be asked of a venue about an order, in one form for all of them."""
 
 from decimal import Decimal
-from enum import StrEnum
 
 import msgspec
 
 from spider_common.domain.identifiers import ClientOrderId, Venue, VenueOrderId
-from spider_common.domain.orders import OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderType, PositionSide, Side, Trigger
 from spider_common.domain.products import Account, MarginMode
-
-
-class TriggerKind(StrEnum):
-    """What a conditional order is for; a stop loss and a take profit reduce what is held."""
-
-    STOP_LOSS = "stop_loss"
-    TAKE_PROFIT = "take_profit"
-    ENTRY = "entry"
-
-
-class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The order waits at the venue until the last price reaches `price`."""
-
-    kind: TriggerKind
-    price: Decimal
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

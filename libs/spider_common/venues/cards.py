@@ -30,6 +30,10 @@ _GROUPS: Final = {
         "position_is_told": "What is held after a fill is told as signed base quantity.",
         "equity_is_told": "What the account is worth is told.",
         "liquidation_is_told": "An order of the venue's own, a liquidation, is told like any other.",
+        "conditional_is_told": "What waits for a price is told as live, with what it is for and its trigger.",
+        "moved_trigger_is_told": "A conditional order that waits for another price now is a new fact.",
+        "cancelled_conditional_is_told": "A conditional order that is called off is told as cancelled.",
+        "fired_conditional_is_told": "One whose price comes is told as triggered; what it became names it.",
         "hedge_is_told": "In hedge mode each order and position is told with its position side.",
         "own_id_comes_back": "A client order id of 32 letters and digits comes back unchanged.",
         "quiet_hour": "An hour without an event keeps one and the same socket open.",
@@ -82,6 +86,7 @@ _GROUPS: Final = {
     "sweep": {
         "open_orders": "A sweep tells the open orders.",
         "same_events": "A sweep makes the same event ids as the socket.",
+        "conditionals": "A sweep tells what waits for a price, and what has ended of it, as the socket does.",
         "same_executions": "A sweep makes the same executions as the socket.",
         "positions": "A sweep tells what is held, signed, and nothing for what is closed.",
         "all_positions": "A sweep tells every instrument's position with its leverage, margin mode and mark.",

@@ -11,24 +11,29 @@ from decimal import Decimal
 from operator import methodcaller
 from typing import Final, Literal
 
+from msgspec.structs import replace
+
 from services.simulator.accounts import Account
 from services.simulator.bingx.codes import BingxError
-from services.simulator.ledger import Order
 from services.simulator.rules import NewOrder, RefusedError, check_numbers
-from services.simulator.triggers import Trigger
+from services.simulator.triggers import Trigger, TriggerKind
 from services.simulator.venue import Venue
 
 Status = Literal["NEW", "FILLED", "CANCELLED", "FAILED"]
 
-KINDS: Final = {  # type -> whether it is a market order when it fires
-    "STOP_MARKET": True,
-    "STOP": False,
-    "TAKE_PROFIT_MARKET": True,
-    "TAKE_PROFIT": False,
-    "TRIGGER_MARKET": True,
-    "TRIGGER_LIMIT": False,
+_KINDS: Final[dict[tuple[TriggerKind, bool], str]] = {
+    ("stop_loss", True): "STOP_MARKET",
+    ("stop_loss", False): "STOP",
+    ("take_profit", True): "TAKE_PROFIT_MARKET",
+    ("take_profit", False): "TAKE_PROFIT",
+    ("entry", True): "TRIGGER_MARKET",
+    ("entry", False): "TRIGGER_LIMIT",
 }
-_APART: Final = 1_000_000_000_000_000  # from the engine's order ids, which count from the time of opening
+
+
+_KIND_OF: Final = {name: kind for (kind, _), name in _KINDS.items()}
+KINDS: Final = {name: market for (_, market), name in _KINDS.items()}
+"""By type, whether it is a market order when it fires."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +59,9 @@ class Conditionals:
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
-        self._next = venue.clock.now() + _APART
         self._orders: dict[str, Conditional] = {}
-        self._made: dict[str, str] = {}  # id of the order that a conditional made -> the conditional's
         venue.on_change(self.fire)
+        venue.keep_conditionals(self)
 
     def place(self, account: Account, new: NewOrder, kind: str, stop_price: Decimal, now: int) -> Conditional:
         """Keeps an order until its price comes.
@@ -72,21 +76,47 @@ class Conditionals:
             raise BingxError("101400", refused.parameter) from None
         if stop_price <= 0 or stop_price % market.instrument.tick:
             raise BingxError("109400", "stopPrice")
-        trigger = Trigger.ahead(stop_price, market.price)
-        if not kind.startswith("TRIGGER"):
-            trigger = Trigger(stop_price, rising=kind.startswith("STOP") == (new.side == "buy"))
+        waits_for = _KIND_OF[kind]
+        if waits_for != "entry":
             self._check_size(account, new, kind)
         order = Conditional(
-            order_id=str(self._next),
+            order_id=self._venue.exchange.take_id(),
             account=account,
             new=new,
             kind=kind,
-            trigger=trigger,
+            trigger=Trigger.of(waits_for, stop_price, new.side, market.price),
             ts_created=now,
             ts_updated=now,
         )
-        self._next += 1
         return self._keep(order)
+
+    def wait(self, account: Account, new: NewOrder, kind: TriggerKind, price: Decimal, now: int) -> str:
+        """An order as its owner would place it by hand.
+
+        Raises:
+            RefusedError: the venue would not take it.
+        """
+        if self._venue.exchange.market(new.symbol).instrument.kind == "spot":
+            raise RefusedError("parameter", "kind")
+        try:
+            unnamed = replace(new, client_order_id="")  # the venue keeps no id of these
+            return self.place(account, unnamed, _KINDS[kind, new.price is None], price, now).order_id
+        except BingxError as error:
+            raise RefusedError("parameter", str(error)) from None
+
+    def move(self, account: Account, order_id: str, price: Decimal, now: int) -> None:
+        """Lets one wait for another price. Raises RefusedError: none of that id waits."""
+        order = self.find(account, order_id)
+        if order is None or order.status != "NEW":
+            raise RefusedError("not_found")
+        market = self._venue.exchange.market(order.new.symbol)
+        trigger = Trigger.of(_KIND_OF[order.kind], price, order.new.side, market.price)
+        self._keep(dataclasses.replace(order, trigger=trigger, ts_updated=now))
+
+    def call_off(self, account: Account, order_id: str, now: int) -> None:
+        """Takes one back. Raises RefusedError as `move`."""
+        if self.cancel(account, order_id, now) is None:
+            raise RefusedError("not_found")
 
     def _check_size(self, account: Account, new: NewOrder, kind: str) -> None:
         """All that waits on one side of the price may not be more than the position."""
@@ -120,10 +150,6 @@ class Conditionals:
         self._venue.tell(order.account.name, methodcaller("conditional", order))
         return order
 
-    def maker(self, order: Order) -> str:
-        """The conditional that made an order; "0" where none did."""
-        return self._made.get(order.order_id, "0")
-
     def fire(self) -> None:
         """Enters what the price has reached, oldest first."""
         exchange, now = self._venue.exchange, self._venue.clock.now()
@@ -137,8 +163,7 @@ class Conditionals:
                 continue
             status: Status = "FILLED"
             try:
-                made = exchange.place(order.account, order.new, now)
-                self._made[made.order_id] = order.order_id
+                exchange.place(order.account, replace(order.new, parent=order.order_id), now)
             except RefusedError:
                 status = "FAILED"
             self._keep(dataclasses.replace(order, status=status, ts_updated=now))

@@ -89,11 +89,8 @@ def placed(order: Order) -> Fields:
     }
 
 
-def queried(order: Order, account: Account, maker: str = "0") -> Fields:
-    """An order as trade/order, openOrders and allOrders state it.
-
-    `maker` is the conditional that made it.
-    """
+def queried(order: Order, account: Account) -> Fields:
+    """An order as trade/order, openOrders and allOrders state it."""
     return {
         "symbol": order.symbol,
         "orderId": int(order.order_id),
@@ -125,7 +122,7 @@ def queried(order: Order, account: Account, maker: str = "0") -> Fields:
         "onlyOnePosition": False,
         "reduceOnly": order.reduce_only and order.leg == "net",
         "stopGuaranteed": "",
-        "triggerOrderId": int(maker),
+        "triggerOrderId": int(order.parent or 0),
     }
 
 
@@ -192,7 +189,7 @@ def pushed_order(entry: Entry, exchange: Exchange, now: int) -> Fields:
             "rp": eight(fill.pnl if fill else ZERO),
             "z": eight(order.filled),
             "sg": "false",
-            "ti": 0,
+            "ti": int(order.parent or 0),
             "ro": order.reduce_only and order.leg == "net",
             "td": int(fill.trade_id) if fill else 0,
             "tv": f"{fill.price * fill.size:.1f}" if fill else "0",

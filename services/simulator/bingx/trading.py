@@ -196,7 +196,7 @@ def _order(call: Call) -> Fields:
     order = call.exchange.find(call.account, *named)
     if order is None or order.symbol != symbol or not call.venue.visible(order) or not call.kept(order):
         raise BingxError("80016")
-    return {"order": shapes.queried(order, call.account, call.conditionals.maker(order))}
+    return {"order": shapes.queried(order, call.account)}
 
 
 def _is_swap(call: Call, order: Order) -> bool:
@@ -206,7 +206,7 @@ def _is_swap(call: Call, order: Order) -> bool:
 def _rows(call: Call, orders: Iterable[Order]) -> list[Fields]:
     symbol = call.params.get("symbol", "")
     return [
-        shapes.queried(order, call.account, call.conditionals.maker(order))
+        shapes.queried(order, call.account)
         for order in orders
         if symbol in ("", order.symbol) and _is_swap(call, order) and call.venue.visible(order)
     ]

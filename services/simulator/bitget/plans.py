@@ -4,19 +4,27 @@ from typing import Final, Literal
 
 import msgspec
 
+from services.simulator.bitget import shapes
 from services.simulator.bitget.call import Call, Endpoint, Number, decimal
 from services.simulator.bitget.codes import BitgetError, of_refusal
-from services.simulator.bitget.shapes import COIN, PRODUCT, Fields, is_spot, mode_of, number
+from services.simulator.bitget.shapes import PRODUCT, Fields, is_spot
 from services.simulator.bitget.trading import page
 from services.simulator.bitget.waiting import Waiting
 from services.simulator.ledger import Leg, Side
 from services.simulator.rules import NewOrder, RefusedError, check_numbers
-from services.simulator.triggers import Trigger
+from services.simulator.triggers import TriggerKind
 
 _LISTS: Final = {
     "normal_plan": ("normal_plan",),
     "track_plan": (),
     "profit_loss": ("profit_plan", "loss_plan", "pos_profit", "pos_loss"),
+}
+_KINDS: Final[dict[str, TriggerKind]] = {
+    "normal_plan": "entry",
+    "profit_plan": "take_profit",
+    "loss_plan": "stop_loss",
+    "pos_profit": "take_profit",
+    "pos_loss": "stop_loss",
 }
 _CLOSING: Final[dict[Side, Side]] = {"buy": "sell", "sell": "buy"}  # of a position of that side
 
@@ -73,8 +81,7 @@ class Plans:
         size, price = decimal(body.size, "size"), decimal(body.trigger_price, "triggerPrice")
         limit = body.price or body.execute_price
         try:
-            market = call.exchange.market(body.symbol)
-            check_numbers(market.instrument, size, price)
+            check_numbers(call.exchange.market(body.symbol).instrument, size, price)
         except RefusedError as refused:
             raise of_refusal(refused) from None
         side, leg, reduces = _works_on(body)
@@ -88,32 +95,8 @@ class Plans:
             reduce_only=reduces and leg == "net",
             client_order_id=body.client_oid,
         )
-        if body.plan_type == "normal_plan":
-            trigger = Trigger.ahead(price, market.price)
-        else:
-            trigger = Trigger(price, rising=(side == "buy") == ("loss" in body.plan_type))
-        row: Fields = {
-            "callbackRatio": "",
-            "enterPointSource": "API",
-            "executePrice": str(limit),
-            "leverage": number(call.account.leverage_of(body.symbol)),
-            "marginCoin": COIN,
-            "marginMode": body.margin_mode,
-            "orderSource": body.plan_type,
-            "orderType": new.kind,
-            "planType": body.plan_type,
-            "posMode": mode_of(call.account),
-            "posSide": leg,
-            "price": str(limit),
-            "reduceOnly": "YES" if new.reduce_only else "NO",
-            "side": side,
-            "size": number(size),
-            "symbol": body.symbol,
-            "tradeSide": f"{side}_single" if leg == "net" else "close" if reduces else "open",
-            "triggerPrice": number(price),
-            "triggerType": body.trigger_type,
-        }
-        plan = self._waiting.add(call.account, PRODUCT, new, trigger, row, now=call.now)
+        row = shapes.planned(call.account, new, body.plan_type, body.trigger_type, body.margin_mode)
+        plan = self._waiting.add(call.account, PRODUCT, new, _KINDS[body.plan_type], price, row, now=call.now)
         return {"clientOid": plan.client_order_id, "orderId": plan.order_id}
 
     def _cancel(self, call: Call) -> Fields:

@@ -9,6 +9,7 @@ from services.simulator.book import Market
 from services.simulator.engine import Exchange
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Entry, Executed, Order, Rejected
+from services.simulator.rules import NewOrder
 from spider_common.clock import NS_PER_MS
 from spider_common.domain.instruments import SPOT_MARK
 
@@ -103,6 +104,32 @@ def queried_order(order: Order, account: Account, closing: str, *, status: str) 
         status: order.status,
         "symbol": order.symbol,
         "totalProfits": number(order.pnl),
+    }
+
+
+def planned(account: Account, new: NewOrder, plan_type: str, trigger_type: str, margin_mode: str) -> Fields:
+    """A conditional order as its listings state it, but for its status, trigger and times."""
+    limit = "" if new.price is None else number(new.price)
+    trade_side = f"{new.side}_single" if new.leg == "net" else "close" if new.closes_only else "open"
+    return {
+        "callbackRatio": "",
+        "enterPointSource": "API",
+        "executePrice": limit,
+        "leverage": number(account.leverage_of(new.symbol)),
+        "marginCoin": COIN,
+        "marginMode": margin_mode,
+        "orderSource": plan_type,
+        "orderType": new.kind,
+        "planType": plan_type,
+        "posMode": mode_of(account),
+        "posSide": new.leg,
+        "price": limit,
+        "reduceOnly": "YES" if new.reduce_only else "NO",
+        "side": new.side,
+        "size": number(new.size),
+        "symbol": new.symbol,
+        "tradeSide": trade_side,
+        "triggerType": trigger_type,
     }
 
 

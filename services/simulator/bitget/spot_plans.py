@@ -7,12 +7,11 @@ import msgspec
 from services.simulator.bitget import spot_shapes
 from services.simulator.bitget.call import Call, Endpoint, Number, decimal
 from services.simulator.bitget.codes import BitgetError, of_refusal
-from services.simulator.bitget.shapes import Fields, number
+from services.simulator.bitget.shapes import Fields
 from services.simulator.bitget.spot_shapes import PRODUCT
 from services.simulator.bitget.trading import listed
 from services.simulator.bitget.waiting import Waiting
 from services.simulator.rules import NewOrder, RefusedError, check_numbers
-from services.simulator.triggers import Trigger
 from spider_common.domain.instruments import SPOT_MARK
 
 _NOT_FOUND: Final = "43025"
@@ -71,19 +70,8 @@ class SpotPlans:
             price=decimal(limit, "executePrice") if limit else None,
             client_order_id=body.client_oid,
         )
-        row: Fields = {
-            "enterPointSource": "API",
-            "executePrice": str(limit),
-            "orderType": body.order_type,
-            "planType": body.plan_type,
-            "side": body.side,
-            "size": number(size),
-            "symbol": body.symbol,
-            "triggerPrice": number(price),
-            "triggerType": body.trigger_type,
-        }
-        trigger = Trigger.ahead(price, market.price)
-        plan = self._waiting.add(call.account, PRODUCT, new, trigger, row, now=call.now)
+        row = spot_shapes.planned(new, size, body.plan_type, body.trigger_type)
+        plan = self._waiting.add(call.account, PRODUCT, new, "entry", price, row, now=call.now)
         return {"clientOid": plan.client_order_id, "orderId": plan.order_id}
 
     def _cancel(self, call: Call) -> Fields:

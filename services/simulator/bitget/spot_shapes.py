@@ -12,6 +12,7 @@ from services.simulator.book import Market
 from services.simulator.engine import Exchange
 from services.simulator.instruments import Instrument
 from services.simulator.ledger import Entry, Executed, Order, Rejected
+from services.simulator.rules import NewOrder
 from spider_common.domain.instruments import venue_symbol
 
 PRODUCT: Final = "SPOT"
@@ -61,6 +62,20 @@ def pending_order(order: Order) -> Fields:
     row = listed_order(order) | {"basePrice": number(average(order))}
     row["priceAvg"] = row.pop("price")
     return row
+
+
+def planned(new: NewOrder, size: Decimal, plan_type: str, trigger_type: str) -> Fields:
+    """A conditional order as its listings state it, but for its status, trigger and times."""
+    return {
+        "enterPointSource": "API",
+        "executePrice": "" if new.price is None else number(new.price),
+        "orderType": new.kind,
+        "planType": plan_type,
+        "side": new.side,
+        "size": number(size),
+        "symbol": venue_symbol(new.symbol),
+        "triggerType": trigger_type,
+    }
 
 
 def pushed_order(entry: Entry) -> Fields:

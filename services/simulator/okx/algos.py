@@ -3,6 +3,7 @@
 What one sets off is an order of its own. The first of its prices that the market reaches ends it.
 """
 
+from decimal import Decimal
 from functools import partial
 from itertools import islice
 from typing import Final, Literal, NamedTuple
@@ -11,18 +12,20 @@ import msgspec
 
 from services.simulator.accounts import Account
 from services.simulator.book import Market
+from services.simulator.instruments import Instrument
 from services.simulator.ledger import Leg
 from services.simulator.okx.call import Call, Endpoint, Number, decimal, decode
 from services.simulator.okx.codes import OkxError, of_refusal
 from services.simulator.okx.shapes import INSTRUMENT_TYPES, Fields, milliseconds, number
 from services.simulator.okx.socket import tell_conditional
 from services.simulator.rules import NewOrder, RefusedError, check_numbers
-from services.simulator.triggers import Trigger
+from services.simulator.triggers import Trigger, TriggerKind
 from services.simulator.venue import Venue
 
 _KINDS: Final = ("conditional", "oco", "trigger", "move_order_stop", "iceberg", "twap", "chase")
 _TOGETHER: Final = frozenset(("conditional", "oco"))  # may be asked for at once
 _MAX_PAGE: Final = 100
+_PREFIXES: Final[dict[TriggerKind, str]] = {"stop_loss": "sl", "take_profit": "tp", "entry": ""}
 _AT_MARKET: Final = "-1"
 
 
@@ -30,7 +33,7 @@ class _PlaceBody(msgspec.Struct, rename="camel"):
     inst_id: str
     td_mode: Literal["cross", "isolated", "cash"]
     side: Literal["buy", "sell"]
-    ord_type: Literal["conditional", "trigger"]
+    ord_type: Literal["conditional", "oco", "trigger"]
     sz: Number
     algo_cl_ord_id: str = ""
     pos_side: Literal["", "net", "long", "short"] = ""
@@ -45,9 +48,9 @@ class _PlaceBody(msgspec.Struct, rename="camel"):
 
 
 class _Leg(NamedTuple):
-    """What is entered when a price is reached; `name` is "sl", "tp" or, of an entry, empty."""
+    """What is entered when a price is reached."""
 
-    name: str
+    kind: TriggerKind
     trigger: Trigger
     order: NewOrder
 
@@ -61,11 +64,11 @@ class Algos:
     """The conditional orders of one venue, by account, oldest first, as its listings state them."""
 
     def __init__(self, venue: Venue) -> None:
-        self._next = venue.clock.now()
         self._venue = venue
         self._rows: dict[str, tuple[Account, list[Fields]]] = {}
         self._legs: dict[str, tuple[Account, Fields, list[_Leg]]] = {}  # of those that wait, by id
         venue.on_change(self._fire)
+        venue.keep_conditionals(self)
 
     def endpoints(self) -> dict[tuple[str, str], Endpoint]:
         return {
@@ -79,30 +82,67 @@ class Algos:
     def _place(self, call: Call) -> list[Fields]:
         body = call.body(_PlaceBody)
         try:
-            self._check(call, body)
+            return [_row(self._keep(call.account, body, call.now), body.algo_cl_ord_id)]
+        except RefusedError as refused:
+            return [_row("", body.algo_cl_ord_id, of_refusal(refused))]
         except OkxError as error:
             return [_row("", body.algo_cl_ord_id, error)]
-        self._next += 1
-        row = _stated(body, str(self._next), call)
-        self._of(call.account).append(row)
-        market = call.exchange.markets[body.inst_id]
-        self._legs[str(self._next)] = (call.account, row, _legs(body, market))
-        self._told(call.account, row)
-        return [_row(str(self._next), body.algo_cl_ord_id)]
 
-    def _check(self, call: Call, body: _PlaceBody) -> None:
-        """Raises OkxError: the venue would not take it."""
-        try:
-            instrument = call.exchange.market(body.inst_id).instrument
-            for _, trigger, price in _prices(body):
-                check_numbers(instrument, decimal(body.sz, "sz"), decimal(trigger, "triggerPx"))
-                if str(price) != _AT_MARKET:
-                    check_numbers(instrument, decimal(body.sz, "sz"), decimal(price, "ordPx"))
-        except RefusedError as refused:
-            raise of_refusal(refused) from None
-        live = (row for row in self._of(call.account) if row["state"] == "live")
+    def _keep(self, account: Account, body: _PlaceBody, now: int) -> str:
+        """Raises RefusedError or OkxError: the venue would not take it."""
+        market = self._venue.exchange.market(body.inst_id)
+        for _, trigger, price in _prices(body):
+            check_numbers(market.instrument, decimal(body.sz, "sz"), decimal(trigger, "triggerPx"))
+            if str(price) != _AT_MARKET:
+                check_numbers(market.instrument, decimal(body.sz, "sz"), decimal(price, "ordPx"))
+        live = (row for row in self._of(account) if row["state"] == "live")
         if body.algo_cl_ord_id and any(row["algoClOrdId"] == body.algo_cl_ord_id for row in live):
             raise OkxError("51016")
+        algo_id = self._venue.exchange.take_id()
+        row = _stated(body, algo_id, market.instrument, account, now)
+        self._of(account).append(row)
+        self._legs[algo_id] = (account, row, _legs(body, algo_id, market))
+        self._told(account, row)
+        return algo_id
+
+    def wait(self, account: Account, new: NewOrder, kind: TriggerKind, price: Decimal, now: int) -> str:
+        at = number(price), _AT_MARKET if new.price is None else number(new.price)
+        prefix = _PREFIXES[kind]
+        names = (f"{prefix}_trigger_px", f"{prefix}_ord_px") if prefix else ("trigger_px", "order_px")
+        body = _PlaceBody(
+            inst_id=new.symbol,
+            td_mode="cross",
+            side=new.side,
+            ord_type="conditional" if prefix else "trigger",
+            sz=number(new.size),
+            algo_cl_ord_id=new.client_order_id,
+            pos_side=new.leg,
+            reduce_only=new.reduce_only,
+            **dict(zip(names, at, strict=True)),  # type: ignore[arg-type]  # prices only
+        )
+        return self._keep(account, body, now)
+
+    def move(self, account: Account, order_id: str, price: Decimal, now: int) -> None:
+        row = self._waiting(account, order_id)
+        _, _, legs = self._legs[order_id]
+        (leg,) = legs  # an order that waits at two prices is not moved by hand
+        trigger = Trigger.of(leg.kind, price, leg.order.side, self._price(row))
+        self._legs[order_id] = (account, row, [leg._replace(trigger=trigger)])
+        prefix = _PREFIXES[leg.kind]
+        row |= {f"{prefix}TriggerPx" if prefix else "triggerPx": number(price), "uTime": milliseconds(now)}
+        self._told(account, row)
+
+    def call_off(self, account: Account, order_id: str, now: int) -> None:  # noqa: ARG002 as every dialect
+        self._end(account, self._waiting(account, order_id), state="canceled")
+
+    def _waiting(self, account: Account, algo_id: str) -> Fields:
+        for row in self._of(account):
+            if row["algoId"] == algo_id and row["state"] == "live":
+                return row
+        raise RefusedError("not_found")
+
+    def _price(self, row: Fields) -> Decimal:
+        return self._venue.exchange.markets[str(row["instId"])].price
 
     def _cancel(self, call: Call) -> list[Fields]:
         if not call.request.body.lstrip().startswith(b"["):
@@ -131,7 +171,7 @@ class Algos:
             leg = next((leg for leg in legs if leg.trigger.reached(market.price)), None)
             if leg is None:
                 continue
-            set_off: Fields = {"actualSide": leg.name, "triggerTime": milliseconds(now)}
+            set_off: Fields = {"actualSide": _PREFIXES[leg.kind], "triggerTime": milliseconds(now)}
             try:
                 made = exchange.place(account, leg.order, now)
             except RefusedError as refused:
@@ -169,14 +209,14 @@ class Algos:
         kinds, symbol = call.needed("ordType").split(","), call.query.get("instId", "")
         if any(kind not in _KINDS for kind in kinds) or (len(kinds) > 1 and not set(kinds) <= _TOGETHER):
             raise OkxError("51000", "ordType")
-        after = int(call.query.get("after", self._next + 1))
+        after = int(call.query.get("after", "0"))
         found = (
             row
             for row in reversed(self._of(call.account))
             if row["ordType"] in kinds
             and row["state"] in states
             and symbol in ("", row["instId"])
-            and int(str(row["algoId"])) < after
+            and (not after or int(str(row["algoId"])) < after)
         )
         return list(islice(found, _MAX_PAGE))
 
@@ -188,16 +228,19 @@ class Algos:
         return rows
 
 
-def _prices(body: _PlaceBody) -> list[tuple[str, Number, Number]]:
-    """The (leg, trigger, order) prices that an order names.
+def _prices(body: _PlaceBody) -> list[tuple[TriggerKind, Number, Number]]:
+    """The trigger and order prices that an order names, and what for.
 
     Raises:
         OkxError: 51000, it names none.
     """
-    triples = (
-        [("", body.trigger_px, body.order_px)]
+    triples: list[tuple[TriggerKind, Number, Number]] = (
+        [("entry", body.trigger_px, body.order_px)]
         if body.ord_type == "trigger"
-        else [("sl", body.sl_trigger_px, body.sl_ord_px), ("tp", body.tp_trigger_px, body.tp_ord_px)]
+        else [
+            ("stop_loss", body.sl_trigger_px, body.sl_ord_px),
+            ("take_profit", body.tp_trigger_px, body.tp_ord_px),
+        ]
     )
     named = [triple for triple in triples if triple[1] != ""]
     if not named:
@@ -205,14 +248,12 @@ def _prices(body: _PlaceBody) -> list[tuple[str, Number, Number]]:
     return named
 
 
-def _legs(body: _PlaceBody, market: Market) -> list[_Leg]:
+def _legs(body: _PlaceBody, algo_id: str, market: Market) -> list[_Leg]:
     spot = market.instrument.kind == "spot"
     side: Leg = "net" if spot else body.pos_side or "net"
     legs = []
-    for name, at, price in _prices(body):
-        trigger = Trigger.ahead(decimal(at, "triggerPx"), market.price)
-        if name:  # a stop loss waits on the side where it hurts, a take profit on the other
-            trigger = Trigger(trigger.price, (name == "sl") == (body.side == "buy"))
+    for kind, at, price in _prices(body):
+        trigger = Trigger.of(kind, decimal(at, "triggerPx"), body.side, market.price)
         limit = None if str(price) == _AT_MARKET else decimal(price, "ordPx")
         order = NewOrder(
             symbol=body.inst_id,
@@ -223,13 +264,14 @@ def _legs(body: _PlaceBody, market: Market) -> list[_Leg]:
             leg=side,
             reduce_only=body.reduce_only in (True, "true") and side == "net" and not spot,
             margin_mode=body.td_mode,
+            parent=algo_id,
+            parent_client_order_id=body.algo_cl_ord_id,
         )
-        legs.append(_Leg(name, trigger, order))
+        legs.append(_Leg(kind, trigger, order))
     return legs
 
 
-def _stated(body: _PlaceBody, algo_id: str, call: Call) -> Fields:
-    item = call.exchange.markets[body.inst_id].instrument
+def _stated(body: _PlaceBody, algo_id: str, item: Instrument, account: Account, now: int) -> Fields:
     return {
         "activePx": "",
         "actualPx": "",
@@ -237,13 +279,13 @@ def _stated(body: _PlaceBody, algo_id: str, call: Call) -> Fields:
         "actualSz": "0",
         "algoClOrdId": body.algo_cl_ord_id,
         "algoId": algo_id,
-        "cTime": milliseconds(call.now),
+        "cTime": milliseconds(now),
         "clOrdId": "",
         "closeFraction": "",
         "failCode": "0",
         "instId": body.inst_id,
         "instType": INSTRUMENT_TYPES[item.kind],
-        "lever": number(call.account.leverage_of(body.inst_id)),
+        "lever": number(account.leverage_of(body.inst_id)),
         "ordId": "",
         "ordIdList": [],
         "ordPx": str(body.order_px),
@@ -264,7 +306,7 @@ def _stated(body: _PlaceBody, algo_id: str, call: Call) -> Fields:
         "triggerPx": str(body.trigger_px),
         "triggerPxType": "last" if body.trigger_px else "",
         "triggerTime": "",
-        "uTime": milliseconds(call.now),
+        "uTime": milliseconds(now),
     }
 
 

@@ -56,8 +56,8 @@ def _order(order: Order, market: Market, leverage: Decimal) -> Fields:
     received = instrument.base if order.side == "buy" else instrument.quote
     return {
         "accFillSz": number(order.filled),
-        "algoClOrdId": "",
-        "algoId": "",
+        "algoClOrdId": order.parent_client_order_id,
+        "algoId": order.parent,
         "attachAlgoClOrdId": "",
         "attachAlgoOrds": [],
         "avgPx": average(order),

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from spider_common.domain.orders import OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.quantities import toward_zero
-from spider_common.domain.requests import OrderRef, OrderRequest, Trigger, TriggerKind
+from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.venues.outcomes import Rejected
 
 POSITION_SIDE: Final = {

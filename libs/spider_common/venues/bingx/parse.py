@@ -14,7 +14,15 @@ import msgspec
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
-from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    OrderFact,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.domain.products import Equity, MarginMode
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.requests import PositionFact
@@ -58,6 +66,11 @@ _TYPE: Final = {
     "TRAILING_TP_SL": OrderType.MARKET,
     "LIQUIDATION": OrderType.MARKET,
 }
+_TRIGGER: Final = {
+    **dict.fromkeys(("STOP", "STOP_MARKET"), TriggerKind.STOP_LOSS),
+    **dict.fromkeys(("TAKE_PROFIT", "TAKE_PROFIT_MARKET"), TriggerKind.TAKE_PROFIT),
+    **dict.fromkeys(("TRIGGER_LIMIT", "TRIGGER_MARKET"), TriggerKind.ENTRY),
+}
 _TIME_IN_FORCE: Final = {
     "": OrderType.LIMIT,
     "GTC": OrderType.LIMIT,
@@ -95,6 +108,8 @@ class _Names(msgspec.Struct, frozen=True):
     filled: str
     price: str
     average_price: str
+    stop_price: str
+    trigger_order: str
 
 
 _REST: Final = _Names(
@@ -110,6 +125,8 @@ _REST: Final = _Names(
     filled="executedQty",
     price="price",
     average_price="avgPrice",
+    stop_price="stopPrice",
+    trigger_order="triggerOrderId",
 )
 _PUSH: Final = _Names(
     symbol="s",
@@ -124,6 +141,8 @@ _PUSH: Final = _Names(
     filled="z",
     price="p",
     average_price="ap",
+    stop_price="sp",
+    trigger_order="ti",
 )
 
 
@@ -299,12 +318,13 @@ def _fact(
     filled = amount(row, names.filled, place, empty=ZERO)
     status = one_of(row, names.status, place, STATUS)
     if status is OrderStatus.FILLED and not filled:
-        status = OrderStatus.CANCELED  # a conditional order that has set off another, which is what fills
+        status = OrderStatus.TRIGGERED  # what it has set off is an order of its own, which fills
+    order_id = text(row, names.order_id, place)
     return OrderFact(
         venue=Venue.BINGX,
         account=account,
         symbol=instrument.symbol,
-        venue_order_id=VenueOrderId(text(row, names.order_id, place)),
+        venue_order_id=VenueOrderId(order_id),
         client_order_id=ClientOrderId(client) if client else None,
         side=one_of(row, names.side, place, SIDE),
         position_side=one_of(row, names.position_side, place, _POSITION_SIDE),
@@ -318,7 +338,22 @@ def _fact(
         average_price=positive(row, names.average_price, place),
         ts_venue=updated,
         ts_seen=seen,
+        trigger=_trigger(row, names, place),
+        parent=_parent(text(row, names.trigger_order, place, default=""), order_id),
     )
+
+
+def _trigger(row: Row, names: _Names, place: str) -> Trigger | None:
+    kind = _TRIGGER.get(text(row, names.order_type, place))
+    price = positive(row, names.stop_price, place)
+    return None if kind is None or price is None else Trigger(kind=kind, price=price)
+
+
+def _parent(told: str, order_id: str) -> VenueOrderId | None:
+    """The conditional order that an order came from. An order that has got a stop since names that one in the
+    same place; ids grow with time, so its own is the older."""
+    both_count = told.isascii() and told.isdigit() and order_id.isascii() and order_id.isdigit()
+    return VenueOrderId(told) if both_count and 0 < int(told) < int(order_id) else None
 
 
 def pushed_fill(row: Row, fact: OrderFact, *, trade: str, at: int) -> Execution:

@@ -12,7 +12,7 @@ from typing import Final
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentKind, InstrumentList, Mark
-from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.requests import PositionFact
 from spider_common.venues.bingx import parse
@@ -39,6 +39,7 @@ _TYPE: Final = {
     "TAKE_STOP_MARKET": OrderType.MARKET,
     "TRIGGER_MARKET": OrderType.MARKET,
 }
+_WAITING: Final = _TYPE.keys() - {"MARKET", "LIMIT"}
 
 
 def pushed_order(
@@ -69,7 +70,8 @@ def pushed_order(
         status=one_of(row, "X", "data", parse.STATUS),
         quantity=amount(row, "q", "data") or filled,
         cum_filled=filled,
-        price=None if order_type is OrderType.MARKET else positive(row, "p", "data"),
+        # a push does not tell what a conditional order waits for, and its limit alone would seem to rest
+        price=None if order_type is OrderType.MARKET or row["o"] in _WAITING else positive(row, "p", "data"),
         average_price=_average(amount(row, "Z", "data", empty=ZERO), filled),
         ts_venue=milliseconds(row, "E", "data"),
         ts_seen=seen,
@@ -104,6 +106,7 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         average_price=_average(amount(row, "cummulativeQuoteQty", place, empty=ZERO), filled),
         ts_venue=milliseconds(row, "updateTime", place),
         ts_seen=seen,
+        trigger=_trigger(row, place),
     )
 
 
@@ -178,6 +181,13 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
         minimum=lot,
         tick=_step(row, "tickSize", place),
     )
+
+
+def _trigger(row: Row, place: str) -> Trigger | None:
+    price = positive(row, "stopPrice", place)
+    if row["type"] not in _WAITING or price is None:
+        return None
+    return Trigger(kind=TriggerKind.ENTRY, price=price)
 
 
 def _step(row: Row, field: str, place: str) -> Decimal:

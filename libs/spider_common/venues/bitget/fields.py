@@ -21,13 +21,12 @@ PLAN_STATUS: Final = {
     "live": OrderStatus.LIVE,
     "not_trigger": OrderStatus.LIVE,
     "executing": OrderStatus.LIVE,
-    "executed": OrderStatus.CANCELED,
+    "executed": OrderStatus.TRIGGERED,
     "fail_execute": OrderStatus.CANCELED,
     "fail_trigger": OrderStatus.CANCELED,
     "cancelled": OrderStatus.CANCELED,
     "canceled": OrderStatus.CANCELED,
 }
-"""A conditional order ends when it sets off an order of its own, whose id is another."""
 SIDE: Final = {"buy": Side.BUY, "sell": Side.SELL}
 KIND: Final = {"market": OrderType.MARKET, "limit": OrderType.LIMIT}
 _FORCE: Final = {

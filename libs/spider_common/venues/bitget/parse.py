@@ -17,7 +17,14 @@ import msgspec
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
-from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    OrderFact,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.domain.products import Equity, MarginMode
 from spider_common.domain.requests import KeyPermissions, PositionFact
 from spider_common.venues.bitget.fields import (
@@ -72,6 +79,14 @@ PUSHED: Final = Names("instId", "status", "accBaseVolume")
 DETAIL: Final = Names("symbol", "state", "baseVolume")
 LISTED: Final = Names("symbol", "status", "baseVolume")
 
+# Plan types by REST and, in two or three letters, by push; and the field that has the price in some pushes.
+_PLANS: Final = {
+    "normal_plan": (TriggerKind.ENTRY, ""),
+    "pl": (TriggerKind.ENTRY, ""),
+    **dict.fromkeys(("profit_plan", "pos_profit", "tp", "ptp"), (TriggerKind.TAKE_PROFIT, "stopSurplus")),
+    **dict.fromkeys(("loss_plan", "pos_loss", "sl", "psl"), (TriggerKind.STOP_LOSS, "stopLoss")),
+}
+_TRAILING: Final = frozenset({"track_plan", "track", "moving_plan", "mtpsl"})
 _SIGN: Final = {"long": 1, "short": -1}
 _LEG: Final = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
 _MARGIN: Final = {"crossed": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
@@ -121,12 +136,13 @@ def plan_order(
 ) -> OrderFact:
     """A conditional order, of the orders-algo channel or of ``order/orders-plan-pending`` and ``-history``.
 
-    It never fills: what it sets off is an order of its own.
+    It never fills: what it sets off is an order of its own. One that trails the price has no trigger.
     """
     known = known_instrument(row, "instId" if pushed else "symbol", place, instruments)
     leg, side, closes = _direction(row, place)
     kind = one_of(row, "orderType", place, KIND)
     price = optional_number(row, "executePrice", place) or optional_number(row, "price", place)
+    trigger = _trigger(row, place)
     return OrderFact(
         venue=Venue.BITGET,
         account=account,
@@ -142,9 +158,16 @@ def plan_order(
         cum_filled=_NOTHING,
         price=None if kind is OrderType.MARKET else price or None,
         average_price=None,
-        ts_venue=milliseconds(row, "uTime", place),
+        ts_venue=milliseconds(row, "uTime" if row.get("uTime") else "cTime", place),
         ts_seen=seen,
+        trigger=trigger,
     )
+
+
+def set_off(row: Row, place: str) -> VenueOrderId | None:
+    """The order that a conditional order of ``orders-plan-history`` has set off; no other row tells it."""
+    told = text(row, "executeOrderId", place, default="")
+    return VenueOrderId(told) if told else None
 
 
 def execution(row: Row, *, place: str, account: AccountId, instruments: InstrumentList) -> Execution | None:
@@ -267,6 +290,19 @@ def permissions(row: Row, *, place: str) -> KeyPermissions:
         withdraw=bool(may & _MAY_WITHDRAW),
         addresses=tuple(address for address in addresses if address),
     )
+
+
+def _trigger(row: Row, place: str) -> Trigger | None:
+    plan = text(row, "planType", place).lower()
+    if plan in _TRAILING:
+        return None
+    if plan not in _PLANS:
+        raise UnreadableFrame(f"{place}.planType: {plan!r} is none of {', '.join((*_PLANS, *_TRAILING))}")
+    kind, prefix = _PLANS[plan]
+    price = amount(row, "triggerPrice", place, empty=_NOTHING)
+    if not price and prefix:
+        price = amount(row, f"{prefix}TriggerPrice", place, empty=_NOTHING)
+    return Trigger(kind=kind, price=price) if price else None
 
 
 def _direction(row: Row, place: str) -> tuple[PositionSide, Side, bool]:

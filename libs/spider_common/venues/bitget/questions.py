@@ -6,9 +6,11 @@ Sources: https://www.bitget.com/api-doc/contract/trade/ and ``/contract/account/
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from spider_common.clock import NS_PER_MS
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId
+from spider_common.domain.identifiers import AccountId, VenueOrderId
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.requests import OrderRef
 from spider_common.secret import Credentials
@@ -58,22 +60,29 @@ class Questions:
         return NotFound()
 
     async def _conditionals(
-        self, credentials: Credentials, account: AccountId, since: int
-    ) -> list[OrderFact]:
-        """The conditional orders that wait, and of the latest hundred of each kind that ended those since."""
-        told: list[OrderFact] = []
+        self, credentials: Credentials, account: AccountId, since: int, facts: dict[VenueOrderId, OrderFact]
+    ) -> None:
+        """Adds the conditional orders that wait, and of the latest hundred of each kind those ended since.
+
+        An order of `facts` that one of them has set off gets it as parent, and its client order id.
+        """
         for plan in _PLANS:
             asked = {"productType": PRODUCT, "planType": plan}
             waiting = await self._pages(credentials, account, "orders-plan-pending", asked)
             ended, _ = await self._page(credentials, account, "orders-plan-history", asked)
-            told += [
-                self._plan_order(row, f"orders-plan-pending[{at}]", account) for at, row in enumerate(waiting)
-            ]
-            over = [
-                self._plan_order(row, f"orders-plan-history[{at}]", account) for at, row in enumerate(ended)
-            ]
-            told += [fact for fact in over if fact.ts_venue >= since]
-        return told
+            for at, row in enumerate(waiting):
+                fact = self._plan_order(row, f"orders-plan-pending[{at}]", account)
+                facts[fact.venue_order_id] = fact
+            for at, row in enumerate(ended):
+                place = f"orders-plan-history[{at}]"
+                fact, made = self._plan_order(row, place, account), parse.set_off(row, place)
+                if fact.ts_venue >= since:
+                    facts[fact.venue_order_id] = fact
+                if made in facts:
+                    client = fact.client_order_id or facts[made].client_order_id
+                    facts[made] = msgspec.structs.replace(
+                        facts[made], parent=fact.venue_order_id, client_order_id=client
+                    )
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
         product = {"productType": PRODUCT}
@@ -94,6 +103,7 @@ class Questions:
             named = {**product, "symbol": execution.symbol, "orderId": execution.venue_order_id}
             return await self._detail(credentials, account, named)
 
+        await self._conditionals(credentials, account, since, facts)
         executions = await with_orders(
             (
                 parse.fill(
@@ -108,8 +118,6 @@ class Questions:
             facts,
             look_up,
         )
-        for fact in await self._conditionals(credentials, account, since):
-            facts[fact.venue_order_id] = fact
         balance = await self._asking.query(
             credentials, "private/mix", "mix/account/accounts", product, account
         )

@@ -8,16 +8,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from spider_common.domain.instruments import Instrument
-from spider_common.domain.orders import OrderType, PositionSide, Side
+from spider_common.domain.orders import OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.products import MarginMode
 from spider_common.domain.quantities import canonical
-from spider_common.domain.requests import (
-    Amendment,
-    OrderRef,
-    OrderRequest,
-    Trigger,
-    TriggerKind,
-)
+from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.venues.bitget.parse import COIN, ClosingSide
 from spider_common.venues.bitget.session import PRODUCT

@@ -13,7 +13,14 @@ import msgspec
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentKind, InstrumentList
-from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    OrderFact,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.domain.requests import PositionFact
 from spider_common.venues.bitget.fields import (
     PLAN_STATUS,
@@ -124,6 +131,7 @@ def plan_order(
         average_price=None,
         ts_venue=_updated(row, place),
         ts_seen=seen,
+        trigger=Trigger(kind=TriggerKind.ENTRY, price=amount(row, "triggerPrice", place)),
     )
 
 

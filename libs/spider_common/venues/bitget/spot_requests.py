@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from spider_common.domain.instruments import Instrument, venue_symbol
-from spider_common.domain.orders import OrderType, Side
+from spider_common.domain.orders import OrderType, Side, Trigger
 from spider_common.domain.quantities import canonical, toward_zero
-from spider_common.domain.requests import Amendment, OrderRef, OrderRequest, Trigger
+from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 
 SLIPPAGE_BPS: Final = 50

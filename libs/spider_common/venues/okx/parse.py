@@ -9,7 +9,15 @@ from typing import Final
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
-from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    OrderFact,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.domain.products import Equity, MarginMode
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.requests import KeyPermissions, PositionFact
@@ -44,16 +52,21 @@ _TYPE: Final = {
     "mmp": OrderType.LIMIT,
     "mmp_and_post_only": OrderType.POST_ONLY,
 }
-# A conditional order ends when it sets off an order of its own, whose id is another.
 _ALGO_STATUS: Final = {
     "live": OrderStatus.LIVE,
     "pause": OrderStatus.LIVE,
     "partially_effective": OrderStatus.LIVE,
-    "effective": OrderStatus.CANCELED,
+    "effective": OrderStatus.TRIGGERED,
     "canceled": OrderStatus.CANCELED,
     "order_failed": OrderStatus.CANCELED,
     "partially_failed": OrderStatus.CANCELED,
 }
+_LEGS: Final = (
+    ("sl", TriggerKind.STOP_LOSS, "slTriggerPx", "slOrdPx"),
+    ("tp", TriggerKind.TAKE_PROFIT, "tpTriggerPx", "tpOrdPx"),
+    ("", TriggerKind.ENTRY, "triggerPx", "ordPx"),
+)
+"""The prices that a conditional order may wait for, and what is then ordered."""
 _FLAG: Final = {"true": True, "false": False, "": False}
 _SIDE: Final = {"buy": Side.BUY, "sell": Side.SELL}
 _MARGIN: Final = {"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
@@ -83,14 +96,14 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
     quantity = instrument.to_base(amount(row, "sz", place))
     if text(row, "tgtCcy", place, default="") == "quote_ccy":
         quantity = filled  # a spot market buy is sized in quote currency; what it bought is all we can know
-    client = text(row, "clOrdId", place, default="")
     price = optional_number(row, "px", place)
+    parent = text(row, "algoId", place, default="")
     return OrderFact(
         venue=Venue.OKX,
         account=account,
         symbol=instrument.symbol,
         venue_order_id=VenueOrderId(identifier(row, "ordId", place)),
-        client_order_id=ClientOrderId(client) if client else None,
+        client_order_id=_client_order_id(row, place),
         side=one_of(row, "side", place, _SIDE),
         position_side=one_of(row, "posSide", place, _POSITION_SIDE),
         reduce_only=one_of(row, "reduceOnly", place, _FLAG, default="false"),
@@ -102,37 +115,50 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         average_price=optional_number(row, "avgPx", place) or None,
         ts_venue=milliseconds(row, "uTime", place),
         ts_seen=seen,
+        parent=VenueOrderId(parent) if parent else None,
     )
 
 
-def algo_order(
+def algo_orders(
     row: Row, *, place: str, account: AccountId, instruments: InstrumentList, seen: int
-) -> OrderFact:
-    """A conditional order, as ``trade/order-algo`` tells it.
+) -> tuple[OrderFact, ...]:
+    """The conditional orders in a row of the orders-algo channel or of the algo endpoints.
 
-    It never fills: what it sets off is an order of its own.
+    One that waits at two prices (``oco``) is two, of which the take profit has ``-tp`` after the id; the one
+    whose price comes cancels the other. Those that no price alone sets off (trailing, twap) are none.
     """
     instrument = _instrument(row, place, instruments)
     client = text(row, "algoClOrdId", place, default="")
-    prices = (optional_number(row, field, place) for field in ("slOrdPx", "tpOrdPx", "ordPx"))
-    limit = next((price for price in prices if price is not None and price > 0), None)  # -1: at the market
-    return OrderFact(
-        venue=Venue.OKX,
-        account=account,
-        symbol=instrument.symbol,
-        venue_order_id=VenueOrderId(identifier(row, "algoId", place)),
-        client_order_id=ClientOrderId(client) if client else None,
-        side=one_of(row, "side", place, _SIDE),
-        position_side=one_of(row, "posSide", place, _POSITION_SIDE),
-        reduce_only=one_of(row, "reduceOnly", place, _FLAG, default="false"),
-        order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
-        status=one_of(row, "state", place, _ALGO_STATUS),
-        quantity=instrument.to_base(amount(row, "sz", place, empty=ZERO)),
-        cum_filled=ZERO,
-        price=limit,
-        average_price=None,
-        ts_venue=milliseconds(row, "uTime", place),
-        ts_seen=seen,
+    order_id = identifier(row, "algoId", place)
+    status = one_of(row, "state", place, _ALGO_STATUS)
+    waiting = [
+        (leg, Trigger(kind=kind, price=price), optional_number(row, limit, place))
+        for leg, kind, field, limit in _LEGS
+        if (price := amount(row, field, place, empty=ZERO))
+    ]
+    reached = text(row, "actualSide", place, default="") if len(waiting) > 1 else ""
+    return tuple(
+        OrderFact(
+            venue=Venue.OKX,
+            account=account,
+            symbol=instrument.symbol,
+            venue_order_id=VenueOrderId(f"{order_id}-{leg}" if at else order_id),
+            client_order_id=ClientOrderId(client) if client else None,
+            side=one_of(row, "side", place, _SIDE),
+            position_side=one_of(row, "posSide", place, _POSITION_SIDE),
+            reduce_only=one_of(row, "reduceOnly", place, _FLAG, default="false"),
+            # -1: at the market
+            order_type=OrderType.LIMIT if limit is not None and limit > 0 else OrderType.MARKET,
+            status=OrderStatus.CANCELED if reached not in ("", leg) else status,
+            quantity=instrument.to_base(amount(row, "sz", place, empty=ZERO)),
+            cum_filled=ZERO,
+            price=limit if limit is not None and limit > 0 else None,
+            average_price=None,
+            ts_venue=milliseconds(row, "uTime", place),
+            ts_seen=seen,
+            trigger=trigger,
+        )
+        for at, (leg, trigger, limit) in enumerate(waiting)
     )
 
 
@@ -143,14 +169,13 @@ def execution(
     if not text(row, "tradeId", place, default=""):
         return None
     instrument = _instrument(row, place, instruments)
-    client = text(row, "clOrdId", place, default="")
     return Execution(
         venue=Venue.OKX,
         account=account,
         symbol=instrument.symbol,
         trade_id=TradeId(identifier(row, "tradeId", place)),
         venue_order_id=VenueOrderId(identifier(row, "ordId", place)),
-        client_order_id=ClientOrderId(client) if client else None,
+        client_order_id=_client_order_id(row, place),
         side=one_of(row, "side", place, _SIDE),
         quantity=instrument.to_base(amount(row, "fillSz", place)),
         price=number(row, "fillPx", place),
@@ -290,6 +315,12 @@ def _listed(
         minimum=step(row, "minSz", place),
         tick=step(row, "tickSz", place),
     )
+
+
+def _client_order_id(row: Row, place: str) -> ClientOrderId | None:
+    """An order's own, or that of the conditional order which has set it off."""
+    told = text(row, "clOrdId", place, default="") or text(row, "algoClOrdId", place, default="")
+    return ClientOrderId(told) if told else None
 
 
 def _instrument(row: Row, place: str, instruments: InstrumentList) -> Instrument:

@@ -7,6 +7,8 @@ Sources: https://www.okx.com/docs-v5/en/#order-book-trading-trade, ``-algo-tradi
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_MS, Clock
@@ -111,6 +113,11 @@ class Questions:
                 if row is None:
                     raise VenueError(f"order {execution.venue_order_id}: has a fill, and is not found")
                 facts[execution.venue_order_id] = self._order(row, "data[0]", account)
+        executions = [
+            # listings of fills do not tell the id of the conditional order that set an order off
+            msgspec.structs.replace(each, client_order_id=facts[each.venue_order_id].client_order_id)
+            for each in executions
+        ]
         for fact in await self._conditionals(credentials, account, since):
             facts[fact.venue_order_id] = fact
         balance = await self._query(credentials, "account/balance", {}, account)
@@ -140,7 +147,7 @@ class Questions:
         """The conditional order of that name, whatever has become of it."""
         account, asked = order.account.account, {"algoClOrdId": order.client_order_id}
         row = await self._one(credentials, "trade/order-algo", asked, account)
-        return None if row is None else self._algo_order(row, "data[0]", account)
+        return None if row is None else next(iter(self._algo_orders(row, "data[0]", account)), None)
 
     async def _conditionals(
         self, credentials: Credentials, account: AccountId, since: int
@@ -159,9 +166,8 @@ class Questions:
             for at, (row, begin) in enumerate(found):
                 if rows.text(row, "instType", f"data[{at}]") not in KINDS.values():
                     continue
-                fact = self._algo_order(row, f"data[{at}]", account)
-                if fact.ts_venue >= begin:
-                    told.append(fact)
+                facts = self._algo_orders(row, f"data[{at}]", account)
+                told += [fact for fact in facts if fact.ts_venue >= begin]
         return told
 
     async def _one(
@@ -185,8 +191,8 @@ class Questions:
             seen=self._clock.now(),
         )
 
-    def _algo_order(self, row: Row, place: str, account: AccountId) -> OrderFact:
-        return parse.algo_order(
+    def _algo_orders(self, row: Row, place: str, account: AccountId) -> tuple[OrderFact, ...]:
+        return parse.algo_orders(
             row, place=place, account=account, instruments=self.known, seen=self._clock.now()
         )
 

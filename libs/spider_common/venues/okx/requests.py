@@ -8,16 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spider_common.domain.instruments import Instrument, InstrumentKind
-from spider_common.domain.orders import OrderType, PositionSide
+from spider_common.domain.orders import OrderType, PositionSide, Trigger, TriggerKind
 from spider_common.domain.products import MarginMode
 from spider_common.domain.quantities import canonical
-from spider_common.domain.requests import (
-    Amendment,
-    OrderRef,
-    OrderRequest,
-    Trigger,
-    TriggerKind,
-)
+from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
 
 _AT_MARKET: Final = "-1"

@@ -152,8 +152,11 @@ def told(body: Row, *, account: AccountId, instruments: InstrumentList, seen: in
         case "orders-algo":
             return Told(
                 facts=tuple(
-                    parse.algo_order(row, place=place, account=account, instruments=instruments, seen=seen)
+                    fact
                     for row, place in placed
+                    for fact in parse.algo_orders(
+                        row, place=place, account=account, instruments=instruments, seen=seen
+                    )
                 )
             )
         case "positions":
