@@ -1,6 +1,7 @@
 """What a test or a demo may do to a venue, as data. Pure but for the sockets that `apply` breaks."""
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -58,6 +59,16 @@ class Cancel(_Action, frozen=True, tag="cancel"):
     account: str
     symbol: str
     client_order_id: str
+
+
+class CloseOut(_Action, frozen=True, tag="close_out"):
+    """The venue closes an account's positions in an instrument: a liquidation, of all or of a `share`, or
+    auto-deleveraging."""
+
+    account: str
+    symbol: str
+    category: Literal["full_liquidation", "partial_liquidation", "adl"] = "full_liquidation"
+    share: Decimal = Decimal(1)
 
 
 class PlaceConditional(_Action, frozen=True, tag="place_conditional"):
@@ -122,6 +133,7 @@ Action = (
     | Place
     | Amend
     | Cancel
+    | CloseOut
     | PlaceConditional
     | MoveTrigger
     | CancelConditional
@@ -171,6 +183,10 @@ def apply(venue: Venue, action: Action) -> str:
                 client_order_id=action.client_order_id,
                 now=now,
             ).order_id
+        case CloseOut():
+            owner = _account(venue, action.account)
+            made = exchange.close_out(owner, action.symbol, action.category, action.share, now)
+            order_id = made[-1].order_id
         case PlaceConditional():
             owner = _account(venue, action.account)
             order_id = venue.conditionals.wait(owner, action.order, action.kind, action.trigger, now)

@@ -15,6 +15,7 @@ from services.simulator.instruments import Instrument
 from services.simulator.ledger import (
     Amended,
     Canceled,
+    Category,
     Executed,
     Ledger,
     Order,
@@ -196,6 +197,39 @@ class Exchange:
             if size:
                 assert order.price is not None, "market orders do not rest"
                 self._fill(account, market, order, order.price, size, maker=True, now=now)
+
+    def close_out(
+        self, account: Account, symbol: str, category: Category, share: Decimal, now: int
+    ) -> list[Order]:
+        """The venue's own closes of an account's positions in an instrument, at the market. A liquidation
+        takes back the instrument's open orders first.
+
+        `share`: of each position, cut to the lot.
+
+        Raises:
+            RefusedError: no such instrument, or nothing of it is held.
+        """
+        instrument = self.market(symbol).instrument
+        if category != "adl":
+            for order in self.open_orders(account):
+                if order.symbol == symbol:
+                    self._cancel(order, "liquidation", now)
+        closes = [
+            NewOrder(
+                symbol=symbol,
+                side="sell" if held.size > 0 else "buy",
+                kind="market",
+                size=abs(held.size) * share // instrument.lot * instrument.lot,
+                leg=held.leg,
+                reduce_only=True,
+                category=category,
+            )
+            for held in account.held()
+            if held.symbol == symbol
+        ]
+        if not closes:
+            raise RefusedError("nothing_to_reduce")
+        return [self.place(account, new, now) for new in closes]
 
     # Inside
 

@@ -14,7 +14,7 @@ Leg = Literal["net", "long", "short"]
 Kind = Literal["market", "limit", "post_only", "ioc", "fok"]
 Status = Literal["live", "partially_filled", "filled", "canceled"]
 PositionMode = Literal["net", "long_short"]
-Reason = Literal["", "user", "post_only", "fok", "ioc", "reduce_only"]
+Reason = Literal["", "user", "post_only", "fok", "ioc", "reduce_only", "liquidation"]
 Category = Literal["normal", "full_liquidation", "partial_liquidation", "adl"]
 
 

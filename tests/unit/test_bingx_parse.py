@@ -154,6 +154,18 @@ def test_what_a_conditional_order_became_names_it():
     assert pushed(changed(TRADE_UPDATE, i=12, ti=0))[0].parent is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "happened"), [("LIQUIDATION", "TRADE"), ("ADL", "TRADE"), ("MARKET", "CALCULATED")]
+)
+@pytest.mark.parametrize(("leg", "side"), [("BOTH", "BUY"), ("LONG", "SELL"), ("SHORT", "BUY")])
+def test_what_the_venue_closes_is_a_market_order_that_reduces(kind, happened, leg, side):
+    """Whatever flags the frame has, in either position mode."""
+    fact, _ = pushed(changed(TRADE_UPDATE, o=kind, x=happened, ps=leg, S=side, ro=False))
+    assert (fact.order_type, fact.price, fact.reduce_only) == (OrderType.MARKET, None, True)
+    wanted = {"BOTH": PositionSide.NET, "LONG": PositionSide.LONG, "SHORT": PositionSide.SHORT}[leg]
+    assert (fact.position_side, fact.side) == (wanted, Side(side.lower()))
+
+
 @pytest.mark.parametrize("happened", ["NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"])
 def test_each_kind_of_event_is_read(happened):
     """CALCULATED is a liquidation or an ADL."""

@@ -206,6 +206,27 @@ def test_a_conditional_order_never_fills() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "leg", "side"),
+    [
+        ("burst_buy_single", "net", Side.BUY),
+        ("reduce_sell_single", "net", Side.SELL),
+        ("dte_sys_adl_buy_in_single_side_mode", "net", Side.BUY),
+        ("burst_close_long", "long", Side.SELL),
+        ("reduce_close_short", "short", Side.BUY),
+        ("offset_close_long", "long", Side.SELL),
+        ("dte_sys_adl_close_short", "short", Side.BUY),
+    ],
+)
+def test_what_the_venue_closes_is_a_market_order_that_reduces(told: str, leg: str, side: Side) -> None:
+    """Whatever price and flags the row has, in either position mode."""
+    mode = "one_way_mode" if leg == "net" else "hedge_mode"
+    row = {"posMode": mode, "posSide": leg, "side": side.value, "tradeSide": told}
+    fact = read(pushed(**row, orderType="limit", price="1", reduceOnly="no"))
+    assert (fact.order_type, fact.price, fact.reduce_only) == (OrderType.MARKET, None, True)
+    assert (fact.position_side, fact.side) == (PositionSide(leg), side)
+
+
+@pytest.mark.parametrize(
     ("plan", "fields", "kind"),
     [
         ("pl", {}, TriggerKind.ENTRY),

@@ -180,6 +180,16 @@ def test_market_orders_have_no_price() -> None:
         assert read(order_row(ordType="market", px=px, avgPx="")).price is None
 
 
+@pytest.mark.parametrize("category", ["full_liquidation", "partial_liquidation", "adl"])
+@pytest.mark.parametrize(("mode", "side"), [("net", "buy"), ("long", "sell"), ("short", "buy")])
+def test_what_the_venue_closes_is_a_market_order_that_reduces(category: str, mode: str, side: str) -> None:
+    """Whatever price and flags the row has, in either position mode."""
+    row = order_row(category=category, posSide=mode, side=side, px="1", ordType="limit", reduceOnly="false")
+    fact = read(row)
+    assert (fact.order_type, fact.price, fact.reduce_only) == (OrderType.MARKET, None, True)
+    assert (fact.position_side, fact.side) == (PositionSide(mode), Side(side))
+
+
 def algo(**fields: str) -> tuple[OrderFact, ...]:
     row = {
         "algoId": "7",

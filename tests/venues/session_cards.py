@@ -1,6 +1,7 @@
 """What a session must tell, and that it stays and comes back."""
 
 from decimal import Decimal
+from typing import Literal
 
 import trio
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from services.simulator.actions import (
     AnnounceClose,
     Cancel,
     CancelConditional,
+    CloseOut,
     DropSockets,
     MoveTrigger,
 )
@@ -139,13 +141,47 @@ async def equity_is_told(bench: Bench) -> None:
         assert (worth.account, worth.equity) == ("alice", 1_000_000)
 
 
+FORCED: tuple[tuple[Literal["partial_liquidation", "adl", "full_liquidation"], Decimal], ...] = (
+    ("partial_liquidation", Decimal("0.5")),
+    ("adl", Decimal("0.25")),
+    ("full_liquidation", Decimal(1)),
+)
+
+
 @card("session.liquidation_is_told")
 async def liquidation_is_told(bench: Bench) -> None:
-    bench.by_hand()
     async with bench.feed() as feed:
-        order = bench.by_hand(side="sell", category="full_liquidation", reduce_only=True)
-        fact = await feed.until_status(order, "filled")
-        assert (fact.side, fact.cum_filled) == (Side.SELL, Decimal("0.01"))
+        bench.by_hand(side="sell", size=bench.size * 8)
+        resting = bench.by_hand(kind="limit", price=Decimal(50_000))
+        closed = Decimal(0)
+        for category, share in FORCED:
+            order = bench.do(CloseOut(account="alice", symbol=bench.symbol, category=category, share=share))
+            fact = await feed.until_status(order, "filled")
+            assert (fact.side, fact.position_side) == (Side.BUY, PositionSide.NET)
+            assert (fact.reduce_only, fact.order_type, fact.price) == (True, OrderType.MARKET, None)
+            assert sum(each.signed for each in await feed.until_executed(order)) == fact.cum_filled
+            closed += fact.cum_filled
+        assert closed == Decimal("0.08")
+        assert (await feed.until_status(resting, "canceled")).cum_filled == 0
+        told = await bench.sweep()
+        assert told.positions == ()
+        assert {fact.event_id for fact in told.facts} <= feed.events()
+        assert sum(fact.reduce_only for fact in told.facts) == len(FORCED)
+
+
+@card("session.hedged_liquidation_is_told")
+async def hedged_liquidation_is_told(bench: Bench) -> None:
+    legs = (("long", Side.BUY), ("short", Side.SELL))
+    for leg, opening in legs:
+        bench.by_hand(bench.hedged, leg=leg, side=opening.value, size=bench.size * 8)
+    async with bench.feed(bench.hedged) as feed:
+        for category, share in FORCED:
+            bench.do(CloseOut(account="hedger", symbol=bench.symbol, category=category, share=share))
+            for (leg, opening), order in zip(legs, bench.placed()[-2:], strict=True):
+                fact = await feed.until_status(order.order_id, "filled")
+                assert (fact.position_side, fact.side.sign) == (leg, -opening.sign)
+                assert (fact.reduce_only, fact.order_type, fact.price) == (True, OrderType.MARKET, None)
+        assert (await bench.sweep(bench.hedged)).positions == ()
 
 
 WAITS: tuple[tuple[TriggerKind, int], ...] = (

@@ -62,7 +62,7 @@ def _average(order: Order) -> Decimal:
 
 def _type(order: Order) -> str:
     if order.category != "normal":
-        return "LIQUIDATION"
+        return "ADL" if order.category == "adl" else "LIQUIDATION"
     return "MARKET" if order.kind == "market" else "LIMIT"
 
 

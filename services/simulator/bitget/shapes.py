@@ -20,7 +20,7 @@ COIN: Final = "USDT"
 _MODES: Final = {"net": "one_way_mode", "long_short": "hedge_mode"}
 _MARGIN: Final = {"cross": "crossed", "isolated": "isolated"}
 _FORCE: Final = {"market": "gtc", "limit": "gtc", "post_only": "post_only", "ioc": "ioc", "fok": "fok"}
-_SOURCES: Final = {"full_liquidation": "burst", "partial_liquidation": "burst", "adl": "dte_sys_adl"}
+_SOURCES: Final = {"full_liquidation": "burst", "partial_liquidation": "reduce", "adl": "dte_sys_adl"}
 
 
 def is_spot(symbol: str) -> bool:
@@ -59,6 +59,8 @@ def _closes(order: Order) -> bool:
 
 def _trade_side(order: Order) -> str:
     source = _SOURCES.get(order.category)
+    if order.leg == "net" and order.category == "adl":
+        return f"{source}_{order.side}_in_single_side_mode"
     if order.leg == "net":
         return f"{source}_{order.side}_single" if source else f"{order.side}_single"
     if not _closes(order):

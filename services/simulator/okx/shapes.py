@@ -20,7 +20,8 @@ ORDER_TYPES: Final = {
     "fok": "fok",
 }
 INSTRUMENT_TYPES: Final = {"spot": "SPOT", "swap": "SWAP"}
-# 0: by the system; 1: by the user; 13, 14, 31: FOK, IOC and post-only orders that could not be what they are
+# 0: by the system; 1: by the user; 3: by a liquidation; 13, 14, 31: FOK, IOC and post-only orders that could
+# not be what they are
 _CANCEL_SOURCES: Final = {
     "": "",
     "user": "1",
@@ -28,6 +29,7 @@ _CANCEL_SOURCES: Final = {
     "ioc": "14",
     "post_only": "31",
     "reduce_only": "0",
+    "liquidation": "3",
 }
 
 

@@ -65,7 +65,10 @@ _TYPE: Final = {
     "TRAILING_STOP_MARKET": OrderType.MARKET,
     "TRAILING_TP_SL": OrderType.MARKET,
     "LIQUIDATION": OrderType.MARKET,
+    "ADL": OrderType.MARKET,
 }
+_FORCED: Final = frozenset({"LIQUIDATION", "ADL"})
+"""Orders that the venue makes to close a position, whatever its holder wants."""
 _TRIGGER: Final = {
     **dict.fromkeys(("STOP", "STOP_MARKET"), TriggerKind.STOP_LOSS),
     **dict.fromkeys(("TAKE_PROFIT", "TAKE_PROFIT_MARKET"), TriggerKind.TAKE_PROFIT),
@@ -328,7 +331,10 @@ def _fact(
         client_order_id=ClientOrderId(client) if client else None,
         side=one_of(row, names.side, place, SIDE),
         position_side=one_of(row, names.position_side, place, _POSITION_SIDE),
-        reduce_only=flag(row, names.reduce_only, place, default=False),
+        # a push names what happened as well, whatever type it gives
+        reduce_only=row[names.order_type] in _FORCED
+        or row.get("x") == "CALCULATED"
+        or flag(row, names.reduce_only, place, default=False),
         order_type=order_type,
         status=status,
         quantity=amount(row, names.quantity, place),

@@ -86,6 +86,8 @@ _PLANS: Final = {
     **dict.fromkeys(("profit_plan", "pos_profit", "tp", "ptp"), (TriggerKind.TAKE_PROFIT, "stopSurplus")),
     **dict.fromkeys(("loss_plan", "pos_loss", "sl", "psl"), (TriggerKind.STOP_LOSS, "stopLoss")),
 }
+_FORCED: Final = ("burst", "reduce", "offset", "delivery", "dte_sys_adl")
+"""How ``tradeSide`` begins of liquidations, in whole and in part, settlements and ADL, in either mode."""
 _TRAILING: Final = frozenset({"track_plan", "track", "moving_plan", "mtpsl"})
 _SIGN: Final = {"long": 1, "short": -1}
 _LEG: Final = {"long": PositionSide.LONG, "short": PositionSide.SHORT}
@@ -111,6 +113,7 @@ def order(
     """
     known = known_instrument(row, names.symbol, place, instruments)
     leg, side, closes = _direction(row, place)
+    forced = _is_forced(row, place)
     return OrderFact(
         venue=Venue.BITGET,
         account=account,
@@ -119,12 +122,12 @@ def order(
         client_order_id=client_order_id(row, place),
         side=side,
         position_side=leg,
-        reduce_only=closes,
-        order_type=order_type(row, place),
+        reduce_only=closes or forced,
+        order_type=OrderType.MARKET if forced else order_type(row, place),
         status=one_of(row, names.status, place, STATUS),
         quantity=known.to_base(amount(row, "size", place)),
         cum_filled=known.to_base(amount(row, names.filled, place)),
-        price=optional_number(row, "price", place) or None,
+        price=None if forced else optional_number(row, "price", place) or None,
         average_price=optional_number(row, "priceAvg", place) or None,
         ts_venue=milliseconds(row, "uTime", place),
         ts_seen=seen,
@@ -326,6 +329,11 @@ def _closes(row: Row, place: str) -> bool:
     if told != "open" and "close" not in told:
         raise UnreadableFrame(f"{place}.tradeSide: {told!r} neither opens nor closes a position")
     return told != "open"
+
+
+def _is_forced(row: Row, place: str) -> bool:
+    """Whether the venue has made the order, to close a position whatever its holder wants."""
+    return text(row, "tradeSide", place, default="").lower().startswith(_FORCED)
 
 
 def _opposite(side: Side) -> Side:

@@ -52,6 +52,8 @@ _TYPE: Final = {
     "mmp": OrderType.LIMIT,
     "mmp_and_post_only": OrderType.POST_ONLY,
 }
+_FORCED: Final = frozenset({"full_liquidation", "partial_liquidation", "adl"})
+"""The categories of orders that the venue makes to close a position, whatever its holder wants."""
 _ALGO_STATUS: Final = {
     "live": OrderStatus.LIVE,
     "pause": OrderStatus.LIVE,
@@ -96,7 +98,8 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
     quantity = instrument.to_base(amount(row, "sz", place))
     if text(row, "tgtCcy", place, default="") == "quote_ccy":
         quantity = filled  # a spot market buy is sized in quote currency; what it bought is all we can know
-    price = optional_number(row, "px", place)
+    forced = text(row, "category", place, default="") in _FORCED
+    price = None if forced else optional_number(row, "px", place)
     parent = text(row, "algoId", place, default="")
     return OrderFact(
         venue=Venue.OKX,
@@ -106,8 +109,8 @@ def order(row: Row, *, place: str, account: AccountId, instruments: InstrumentLi
         client_order_id=_client_order_id(row, place),
         side=one_of(row, "side", place, _SIDE),
         position_side=one_of(row, "posSide", place, _POSITION_SIDE),
-        reduce_only=one_of(row, "reduceOnly", place, _FLAG, default="false"),
-        order_type=one_of(row, "ordType", place, _TYPE),
+        reduce_only=forced or one_of(row, "reduceOnly", place, _FLAG, default="false"),
+        order_type=OrderType.MARKET if forced else one_of(row, "ordType", place, _TYPE),
         status=one_of(row, "state", place, _STATUS),
         quantity=quantity,
         cum_filled=filled,
