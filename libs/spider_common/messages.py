@@ -11,9 +11,12 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ProductId, Venue, digest
+from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.intents import DeskEvent, LeaderEvent
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Equity
+from spider_common.domain.quantities import canonical
+from spider_common.domain.requests import PositionFact
 
 VERSION: Final = 1
 
@@ -50,7 +53,24 @@ class EquityUpdate(
     equity: Equity
 
 
-Message = LeaderOrder | DeskOrder | FollowerUpdate | EquityUpdate
+class PositionUpdate(
+    msgspec.Struct, frozen=True, kw_only=True, tag="position_update", forbid_unknown_fields=True
+):
+    """What an account holds: all of it, as a sweep that began at `asked` saw it, or positions that changed.
+
+    Attributes:
+        whole: kinds of which `positions` names all that is held; what it leaves out is flat.
+        asked: our time before the venue was asked, Unix ns; 0 for what a socket told.
+    """
+
+    venue: Venue
+    account: AccountId
+    positions: tuple[PositionFact, ...]
+    whole: tuple[InstrumentKind, ...] = ()
+    asked: int = 0
+
+
+Message = LeaderOrder | DeskOrder | FollowerUpdate | EquityUpdate | PositionUpdate
 
 
 class UnreadableMessage(ValueError):
@@ -126,6 +146,17 @@ def dedup_key(message: Message) -> str:
             )
         case EquityUpdate(equity=equity):
             return digest("equity", message.venue, equity.account, str(equity.ts_venue))
+        case PositionUpdate(positions=positions):
+            return digest(
+                "positions",
+                message.venue,
+                message.account,
+                str(message.asked),
+                *(
+                    f"{each.symbol} {each.position_side} {canonical(each.quantity)} {each.ts_venue}"
+                    for each in positions
+                ),
+            )
 
 
 def group(message: Message) -> str:
@@ -133,7 +164,7 @@ def group(message: Message) -> str:
     match message:
         case LeaderOrder(event=event) | DeskOrder(event=event):
             return leader_group(event.product, event.shard)
-        case FollowerUpdate(account=account):
+        case FollowerUpdate(account=account) | PositionUpdate(account=account):
             return f"account#{account}"
         case EquityUpdate(equity=equity):
             return f"account#{equity.account}"

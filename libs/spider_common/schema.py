@@ -200,6 +200,32 @@ def position_key(client: str, product: str, symbol: str) -> Key:
     return Key(holdings_partition(client), _join("position", product, symbol))
 
 
+def drift_partition(product: str) -> str:
+    """The partition that holds what is not where it should be, of a product's leader and followers."""
+    return _join("drift", product)
+
+
+def drifts_of(client: str) -> str:
+    """The `begins_with` bound that gives one client's rows of a drift partition; "": the leader's."""
+    return f"client#{client}#" if client else "leader#"
+
+
+def drift_key(product: str, client: str, symbol: str, leader_side: str, position_side: str) -> Key:
+    """One position that is not where it should be; the leader's where `client` is empty."""
+    whose = ("client", client) if client else ("leader",)
+    return Key(drift_partition(product), _join(*whose, symbol, leader_side, position_side))
+
+
+def reconciling_key() -> Key:
+    """Whose turn it is to reconcile."""
+    return Key("reconciling", "turn")
+
+
+def adjusted_key(product: str, client: str) -> Key:
+    """Up to which joining or leaving a subscription's part has been brought in line or closed."""
+    return Key(_join("adjusted", product), client)
+
+
 def config_partition(kind: str) -> str:
     """The partition of the Config table that holds everything of one kind: `"product"`, `"client"`."""
     return _join("config", kind)

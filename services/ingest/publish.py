@@ -10,13 +10,15 @@ from structlog.typing import FilteringBoundLogger
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import ProductId, is_client_order_id
 from spider_common.domain.intents import LeaderEvent
-from spider_common.domain.orders import OrderFact, OrderStatus
+from spider_common.domain.orders import OrderFact, OrderStatus, PositionSide
 from spider_common.domain.products import Account, Product
+from spider_common.domain.requests import PositionFact
 from spider_common.messages import (
     EquityUpdate,
     FollowerUpdate,
     LeaderOrder,
     Message,
+    PositionUpdate,
     dedup_key,
     encode,
     group,
@@ -28,6 +30,8 @@ _REMEMBERED: Final = 20_000
 """Messages of one account not sent twice by this task: some hours of a busy leader, 2 MB."""
 EQUITY_EVERY_NS: Final = 10 * NS_PER_S
 """An account's worth changes with each fill; sizing wants it fresh by minutes, and each sweep tells it."""
+POSITION_EVERY_NS: Final = 10 * NS_PER_S
+"""So does what it holds. Reconciling believes a difference that two facts have shown, and sweeps tell all."""
 _AGAIN_S: Final = 0.5
 
 
@@ -55,6 +59,7 @@ class Publisher:
         # No bound but time: what one account's sockets tell until its next sweep has succeeded.
         self._held: dict[ProductId, list[OrderFact]] = {}
         self._equity_told = -EQUITY_EVERY_NS  # ts_venue of the last equity published, Unix ns
+        self._position_told: dict[tuple[str, PositionSide], int] = {}  # ts_venue of the last one published
         self._sent: OrderedDict[str, None] = OrderedDict()
         self._order = trio.Lock()  # socket and sweep publish side by side; a message is sent by one of them
 
@@ -72,15 +77,16 @@ class Publisher:
         """The products that the account leads and that have not joined yet."""
         return [each.product for each in self._products() if each.product not in self._joined]
 
-    async def publish(self, told: Told, *, joining: Mapping[ProductId, int] = {}) -> int:
+    async def publish(self, told: Told, *, joining: Mapping[ProductId, int] = {}, asked: int = 0) -> int:
         """Returns when every message is in the queue; gives how many were new to this task.
 
         Args:
             joining: products that join with this, the answer of a sweep, and when it began (Unix ns).
+            asked: when that was, of a sweep's answer; 0 for what a socket told.
         """
         async with self._order:
             new = await self._release()
-            new += await self._send(self._messages(told, joining))
+            new += await self._send(self._messages(told, joining, asked))
             self._joined.update(joining)
             return new + await self._release()
 
@@ -109,13 +115,29 @@ class Publisher:
         self._remember(outgoing)
         return len(outgoing)
 
-    def _messages(self, told: Told, joining: Mapping[ProductId, int]) -> Iterable[Message]:
+    def _messages(self, told: Told, joining: Mapping[ProductId, int], asked: int) -> Iterable[Message]:
         yield from self._leader_orders(told.facts, joining)
         yield from self._follower_updates(told)
         for equity in told.equities:
             if equity.ts_venue - self._equity_told >= EQUITY_EVERY_NS:
                 self._equity_told = equity.ts_venue
                 yield EquityUpdate(venue=self._account.venue, equity=equity)
+        positions = told.positions if asked else tuple(filter(self._is_due, told.positions))
+        if positions or told.whole:
+            yield PositionUpdate(
+                venue=self._account.venue,
+                account=self._account.account,
+                positions=positions,
+                whole=told.whole,
+                asked=asked,
+            )
+
+    def _is_due(self, position: PositionFact) -> bool:
+        name = (position.symbol, position.position_side)
+        if position.ts_venue - self._position_told.get(name, -POSITION_EVERY_NS) < POSITION_EVERY_NS:
+            return False
+        self._position_told[name] = position.ts_venue
+        return True
 
     def _leader_orders(
         self, facts: Iterable[OrderFact], joining: Mapping[ProductId, int]

@@ -92,7 +92,7 @@ class Sweeper:
         since = (mark.value.swept if mark else begun) - OVERLAP_NS
         joining = dict.fromkeys(publisher.joining, begun)
         told = await self._client.sweep(await self._key.current(), account, since=since)
-        new = await publisher.publish(told, joining=joining)
+        new = await publisher.publish(told, joining=joining, asked=begun)
         swept = Mark(swept=begun, joined={**joined, **joining})
         await self._trading.save_mark(venue, account, Stored(swept, mark.version if mark else 0))
         self._log.info("sweep.done", account=account, new=new, joined=sorted(joining))

@@ -7,7 +7,7 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, Venue
-from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList, Mark
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Account, Equity, MarginMode
 from spider_common.domain.requests import (
@@ -27,12 +27,16 @@ SPOT: Final = "spot"
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts that a venue told, by socket or by REST."""
+    """Facts that a venue told, by socket or by REST.
+
+    `whole`: kinds of which `positions` names all that the account holds; what it leaves out is flat.
+    """
 
     facts: tuple[OrderFact, ...] = ()
     executions: tuple[Execution, ...] = ()
     equities: tuple[Equity, ...] = ()
     positions: tuple[PositionFact, ...] = ()
+    whole: tuple[InstrumentKind, ...] = ()
 
 
 class Send(msgspec.Struct, frozen=True):

@@ -225,6 +225,7 @@ class BingxClient:
             facts=swaps.facts + pairs.facts,
             executions=swaps.executions + pairs.executions,
             positions=swaps.positions + pairs.positions,
+            whole=swaps.whole + pairs.whole,
         )
 
     def _sweeping(self, kind: type[Section], credentials: Credentials, account: AccountId) -> Section:

@@ -72,6 +72,7 @@ class SpotSweep:
             facts=tuple(sorted(facts.values(), key=lambda fact: (fact.ts_venue, fact.venue_order_id))),
             executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
             positions=tuple(each for each in held if each is not None and each.quantity),
+            whole=(InstrumentKind.SPOT,),
         )
 
     async def latest(self, symbol: str) -> Sequence[OrderFact]:

@@ -6,7 +6,7 @@ from typing import Final
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, VenueOrderId
-from spider_common.domain.instruments import InstrumentList
+from spider_common.domain.instruments import InstrumentKind, InstrumentList
 from spider_common.domain.orders import OrderFact
 from spider_common.sdk.ccxt import VenueRequest
 from spider_common.secret import Credentials
@@ -114,6 +114,7 @@ class Sweep:
             executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
             equities=tuple(equity for equity in equities if equity is not None),
             positions=tuple(position for position in positions if position.quantity),
+            whole=(InstrumentKind.SWAP,),
         )
 
     async def latest(self, symbol: str) -> Sequence[OrderFact]:

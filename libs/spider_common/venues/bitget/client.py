@@ -12,7 +12,7 @@ from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import ADDRESS, Limit
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue, VenueOrderId
-from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentList, Mark
+from spider_common.domain.instruments import SPOT_MARK, Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderStatus, PositionSide
 from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
@@ -277,6 +277,7 @@ class BitgetClient:
             executions=tuple(sorted(executions, key=lambda each: (each.ts_venue, each.trade_id))),
             equities=tuple(equity for each in told for equity in each.equities),
             positions=tuple(position for each in told for position in each.positions),
+            whole=(InstrumentKind.SWAP, InstrumentKind.SPOT),
         )
 
     async def server_time(self) -> int:

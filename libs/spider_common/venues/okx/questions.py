@@ -129,6 +129,7 @@ class Questions:
                 parse.equity(row, place=f"data[{at}]", account=account) for at, row in enumerate(balance)
             ),
             positions=self._held(held, balance, account),
+            whole=(InstrumentKind.SWAP, InstrumentKind.SPOT),
         )
 
     async def server_time(self) -> int:

@@ -1,0 +1,124 @@
+"""What accounts hold, where it differs from what was planned, and who looks: the reconciler's rows.
+
+They stand in the Trading table beside the journal. Failures are those of `spider_common.stores.table`.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from spider_common import schema
+from spider_common.domain.held import AccountPositions
+from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
+from spider_common.domain.positions import Book
+from spider_common.domain.reconciling import Drift, DriftKey
+from spider_common.schema import Key
+from spider_common.stores.table import Ambiguous, Conflict, Delete, Put, Row, Table
+from spider_common.stores.trading import Stored
+
+T = TypeVar("T")
+
+_BOOK: Final = "book#"
+_encoder = msgspec.json.Encoder(decimal_format="string")
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who reconciles a product until when, Unix ns."""
+
+    owner: str
+    until: int
+
+
+class Adjusted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`since` (Unix ns) of the joining or leaving that was acted on."""
+
+    since: int
+
+
+class PositionStore:
+    """See the module."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def positions(self, venue: Venue, account: AccountId) -> Stored[AccountPositions]:
+        """What is known of an account's positions; version 0 if nothing is."""
+        found = await self._get(schema.account_fact_key(venue, account, "positions"), AccountPositions)
+        return found or Stored(AccountPositions(), 0)
+
+    async def save_positions(
+        self, venue: Venue, account: AccountId, positions: Stored[AccountPositions]
+    ) -> None:
+        """Replaces it. Raises Conflict: somebody else did meanwhile."""
+        await self._put(schema.account_fact_key(venue, account, "positions"), positions)
+
+    async def books(self, product: ProductId, shard: int) -> dict[str, Book]:
+        """A shard's books by the leader's symbol."""
+        rows = await self._all(schema.shard_partition(product, shard), _BOOK)
+        return {row.sk.removeprefix(_BOOK): msgspec.json.decode(row.doc, type=Book) for row in rows}
+
+    async def drifts(
+        self, product: ProductId, client: ClientId | None = None
+    ) -> dict[DriftKey, Stored[Drift]]:
+        """What of a product, or of one client of it, is not where it should be."""
+        begins = "" if client is None else schema.drifts_of(client)
+        rows = await self._all(schema.drift_partition(product), begins)
+        found = [Stored(msgspec.json.decode(row.doc, type=Drift), row.version) for row in rows]
+        return {each.value.key: each for each in found}
+
+    async def save_drift(self, drift: Stored[Drift]) -> None:
+        """Replaces one. Raises Conflict: somebody else did meanwhile."""
+        await self._put(schema.drift_key(*drift.value.key), drift)
+
+    async def drop_drift(self, drift: Stored[Drift]) -> None:
+        """Removes one that is gone. Raises Conflict: somebody else changed it meanwhile."""
+        await self._table.write(Delete(schema.drift_key(*drift.value.key), drift.version))
+
+    async def take_turn(self, owner: str, now: int, until: int) -> bool:
+        """Whether it is `owner`'s turn to reconcile; then nobody else's before `until` (both Unix ns).
+
+        Who thinks so wrongly does no harm: what he writes is refused, what he asks for is one event.
+        """
+        key = schema.reconciling_key()
+        stored = await self._get(key, Turn)
+        if stored is not None and stored.value.owner != owner and stored.value.until > now:
+            return False
+        turn = Stored(Turn(owner=owner, until=until), stored.version if stored else 0)
+        with contextlib.suppress(Conflict, Ambiguous):
+            await self._put(key, turn)
+            return True
+        return False
+
+    async def adjusted(self, product: ProductId, client: ClientId) -> Stored[Adjusted]:
+        """Up to when a subscription's joining or leaving was acted on; 0: never."""
+        return await self._get(schema.adjusted_key(product, client), Adjusted) or Stored(
+            Adjusted(since=0), 0
+        )
+
+    async def save_adjusted(self, product: ProductId, client: ClientId, adjusted: Stored[Adjusted]) -> None:
+        """Replaces it. Raises Conflict: somebody else did meanwhile."""
+        await self._put(schema.adjusted_key(product, client), adjusted)
+
+    async def _all(self, partition: str, begins_with: str) -> list[Row]:
+        found: list[Row] = []
+        after: str | None = None
+        while True:
+            page = await self._table.query(partition, begins_with=begins_with, after=after)
+            found.extend(page.rows)
+            if (after := page.next) is None:
+                return found
+
+    async def _get(self, key: Key, kind: type[T]) -> Stored[T] | None:
+        row = await self._table.get(key)
+        return None if row is None else Stored(msgspec.json.decode(row.doc, type=kind), row.version)
+
+    async def _put(self, key: Key, stored: Stored[Any]) -> None:
+        doc = _encoder.encode(stored.value).decode()
+        await self._table.write(Put(Row(pk=key.pk, sk=key.sk, doc=doc, version=stored.version)))
+
+
+def known(drifts: Mapping[DriftKey, Stored[Drift]]) -> dict[DriftKey, Drift]:
+    """The drifts without their versions."""
+    return {key: each.value for key, each in drifts.items()}
