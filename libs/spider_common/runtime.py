@@ -20,6 +20,7 @@ from spider_common.sdk.aws import open_aws
 from spider_common.settings import CommonSettings
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.dynamo_table import DynamoTable
+from spider_common.stores.positions import PositionStore
 from spider_common.stores.queue import Queue
 from spider_common.stores.redis_cache import open_cache
 from spider_common.stores.secrets import SecretsManager
@@ -41,6 +42,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     tls: ssl.SSLContext
     queue: Queue
     trading: TradingStore
+    positions: PositionStore
     config: ConfigStore
     secrets: SecretsManager
     venues: Mapping[Venue, VenueClient]
@@ -87,13 +89,15 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
                 queries_ip=Limit(settings.bingx_queries_per_s, 1.0),
             ),
         )
+        trading = DynamoTable(aws, schema.TRADING, rng, prefix=prefix)
         yield Runtime(
             clock=clock,
             rng=rng,
             network=to_venues,
             tls=tls,
             queue=await open_queue(aws, schema.COPY, rng, prefix=prefix),
-            trading=TradingStore(DynamoTable(aws, schema.TRADING, rng, prefix=prefix)),
+            trading=TradingStore(trading),
+            positions=PositionStore(trading),
             config=ConfigStore(DynamoTable(aws, schema.CONFIG, rng, prefix=prefix), cache),
             secrets=SecretsManager(aws, clock, prefix=prefix),
             venues=venues,

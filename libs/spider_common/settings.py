@@ -69,9 +69,15 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
         lease_ms, window_ms, visibility_ms: see `spider_common.domain.journal.Timing`.
         queue_visibility_ms: how long a message stays with this task unless it says so again.
         queue_wait_ms: how long a poll waits for a message: the longer, the fewer requests; at most 20 s.
+        reconcile_ms: how often what followers hold is held against what was planned.
+        drift_grace_ms: how long a difference lasts before it is believed.
+        reconcile_wait_ms: how long the start waits for accounts that have not told what they hold.
     """
 
     owner: str = ""
+    reconcile_ms: Positive = 30_000
+    drift_grace_ms: Positive = 30_000
+    reconcile_wait_ms: Positive = 60_000
     lease_ms: Positive = 10_000
     window_ms: Positive = 2_000
     visibility_ms: Positive = 3_000

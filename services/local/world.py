@@ -31,6 +31,7 @@ from spider_common.stores.config import ConfigStore
 from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_queue import MemoryQueue
 from spider_common.stores.memory_table import MemoryTable
+from spider_common.stores.positions import PositionStore
 from spider_common.stores.secrets import MemorySecrets
 from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.trading import TradingStore
@@ -64,6 +65,7 @@ class World:
         self.table = MemoryTable(schema.TRADING, clock, index_lag_ns=INDEX_LAG_NS)
         self.shaky = ShakyTable(self.table, rng)
         self.trading = TradingStore(self.shaky)
+        self.positions = PositionStore(self.shaky)
         self.dead_letters = MemoryQueue(schema.COPY_DLQ, clock)
         self.queue = MemoryQueue(schema.COPY, clock, dead_letters=self.dead_letters)
         self.cache = MemoryCache()
@@ -100,6 +102,7 @@ class World:
                 timing=self.timing,
                 queue=self.queue,
                 trading=self.trading,
+                positions=self.positions,
                 config=self.config,
                 secrets=self.secrets,
                 venues=venues,

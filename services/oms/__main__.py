@@ -7,8 +7,10 @@ from pathlib import Path
 
 import trio
 
+from services.oms.reconcile import Pace
 from services.oms.service import OmsPorts, serve_oms
 from spider_common import settings
+from spider_common.clock import NS_PER_MS
 from spider_common.runtime import open_runtime
 from spider_common.service import supervise
 from spider_common.settings import OmsSettings
@@ -26,12 +28,18 @@ async def run(chosen: OmsSettings) -> None:
                 timing=chosen.timing,
                 queue=runtime.queue,
                 trading=runtime.trading,
+                positions=runtime.positions,
                 config=runtime.config,
                 secrets=runtime.secrets,
                 venues=runtime.venues,
                 log=runtime.log,
                 visibility_s=chosen.queue_visibility_ms // 1_000,
                 wait_s=chosen.queue_wait_ms // 1_000,
+                pace=Pace(
+                    every_s=chosen.reconcile_ms / 1_000,
+                    grace=chosen.drift_grace_ms * NS_PER_MS,
+                    wait_s=chosen.reconcile_wait_ms / 1_000,
+                ),
             )
             async with trio.open_nursery() as nursery:
                 await nursery.start(lambda task_status: serve_oms(ports, stop=stop, task_status=task_status))

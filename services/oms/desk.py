@@ -27,9 +27,7 @@ class DeskOrders:
         unsent = []
         for event in events:
             message = DeskOrder(event=msgspec.structs.replace(event, ts_published=now))
-            unsent.append(
-                Outgoing(group=group(message), dedup=dedup_key(message), body=encode(message))
-            )
+            unsent.append(Outgoing(group=group(message), dedup=dedup_key(message), body=encode(message)))
             self._log.info(
                 "desk.asked",
                 event_id=event.event_id,
@@ -42,7 +40,8 @@ class DeskOrders:
             )
         while unsent:
             try:
-                return await self._queue.send(unsent)
+                await self._queue.send(unsent)
+                break
             except SendFailed as failed:
                 self._log.warning("desk.unsent", error=str(failed))
                 unsent = list(failed.unsent)

@@ -81,9 +81,7 @@ class JoiningDesk:
     async def _events(
         self, product: Product, subscription: Subscription, action: DeskAction
     ) -> list[DeskEvent]:
-        books = await self._positions.books(
-            product.product, shard_of(subscription.client, product.shards)
-        )
+        books = await self._positions.books(product.product, shard_of(subscription.client, product.shards))
         if action is DeskAction.ALIGN:
             return [*aligning(product, subscription, books, await self._entries(product.leader))]
         return [*closing(product, subscription, books, cause="left", ts=subscription.since)]

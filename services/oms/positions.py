@@ -19,6 +19,11 @@ class Positions:
 
     def __init__(self, store: PositionStore, log: FilteringBoundLogger) -> None:
         self._store, self._log = store, log
+        self._news = trio.Event()
+
+    async def news(self) -> None:
+        """Returns when something new has been kept."""
+        await self._news.wait()
 
     async def handle(self, update: PositionUpdate) -> Handled:
         while True:
@@ -36,3 +41,5 @@ class Positions:
         after = before.value.observe(update.positions, whole=update.whole, asked=update.asked)
         if after != before.value:
             await self._store.save_positions(update.venue, update.account, Stored(after, before.version))
+            self._news.set()
+            self._news = trio.Event()

@@ -13,9 +13,11 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from services.oms.desk import DeskOrders
+from services.oms.positions import Positions
 from services.oms.reference import Reference
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import reconciling
+from spider_common.domain.drafting import followers_instrument
 from spider_common.domain.held import AccountPositions
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue, shard_of
 from spider_common.domain.instruments import Instrument, InstrumentList
@@ -23,25 +25,35 @@ from spider_common.domain.intents import DeskAction, DeskEvent
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Correction, Product
-from spider_common.domain.reconciling import Asked, Claim, Drift, DriftKey, DriftReason, Repair
+from spider_common.domain.reconciling import Asked, Claim, Drift, DriftKey, Repair
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.positions import PositionStore, known
 from spider_common.stores.table import Conflict, TableError
 from spider_common.stores.trading import Stored, TradingStore
 
-EVERY_S: Final = 30.0
-GRACE_NS: Final = 30 * NS_PER_S
-"""How long a difference lasts before it is believed: no order of ours takes so long unless it is in doubt."""
 FRESH_NS: Final = 180 * NS_PER_S
 """How old an account's last sweep may be at the start: sweeps come each minute, and may fail once."""
-BEGIN_WAIT_S: Final = 60.0
-"""How long the start waits for accounts that have not told: one whose key is refused never will."""
 _AT_ONCE: Final = 16  # questions to the table at a time
 _AGAIN_S: Final = 1.0
 
 _SIDES: Final = {False: (PositionSide.NET,), True: (PositionSide.LONG, PositionSide.SHORT)}
 Books = Mapping[tuple[ProductId, int], Mapping[str, Book]]
 Facts = Mapping[tuple[Venue, AccountId], AccountPositions]
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """The reconciler's times.
+
+    Attributes:
+        every_s: from one round to the next.
+        grace: how long (ns) a difference lasts before it is believed: no order of ours takes so long unless
+            it is in doubt.
+        wait_s: how long the start waits for accounts that have not told: one whose key is refused never will.
+    """
+
+    every_s: float = 30.0
+    grace: int = 30 * NS_PER_S
+    wait_s: float = 60.0
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -71,38 +83,39 @@ class Reconciler:
         reference: Reference,
         trading: TradingStore,
         positions: PositionStore,
+        told: Positions,
         desk: DeskOrders,
         log: FilteringBoundLogger,
-        every_s: float = EVERY_S,
-        grace: int = GRACE_NS,
+        pace: Pace,
     ) -> None:
         self._owner, self._clock, self._config, self._reference = owner, clock, config, reference
         self._trading, self._positions, self._desk, self._log = trading, positions, desk, log
-        self._every_s, self._grace = every_s, grace
+        self._told, self._pace = told, pace
 
-    async def begin(self, wait_s: float = BEGIN_WAIT_S) -> None:
+    async def begin(self) -> None:
         """Returns when every account has told lately what it holds and was looked at.
 
-        One that has not told after `wait_s` does not keep the others from being served: it is named.
+        One that does not tell in time does not keep the others from being served: it is named.
 
         Raises:
             TableError: our own records do not answer, so nothing is known.
         """
-        with trio.move_on_after(wait_s):
+        with trio.move_on_after(self._pace.wait_s):
             while await self._silent():
-                await trio.sleep(_AGAIN_S)
+                with trio.move_on_after(_AGAIN_S):  # another task may have kept it
+                    await self._told.news()
         if silent := await self._silent():
-            self._log.error("reconcile.accounts_silent", accounts=silent, waited_s=wait_s)
+            self._log.error("reconcile.accounts_silent", accounts=silent, waited_s=self._pace.wait_s)
         await self.look()
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Looks when it is this task's turn, until cancelled."""
         task_status.started()
         while True:
-            await trio.sleep(self._every_s)
+            await trio.sleep(self._pace.every_s)
             try:
                 now = self._clock.now()
-                until = now + round(2 * self._every_s * NS_PER_S)
+                until = now + round(2 * self._pace.every_s * NS_PER_S)
                 if await self._positions.take_turn(self._owner, now, until):
                     await self.look()
             except TableError as error:
@@ -171,17 +184,15 @@ class Reconciler:
         return found
 
     def _drifts(self, read: _Read) -> list[Drift]:
-        before = known(read.drifts)
+        before, now = known(read.drifts), self._clock.now()
         claims: dict[_Place, list[Claim]] = defaultdict(list)
         drifts: list[Drift] = []
         for product in read.products:
-            drifts += self._leaders(product, read, before)
+            drifts += self._leaders(product, read, before, now)
             for claim, instrument in _claims(product, read):
                 if instrument is not None:
                     claims[_Place(claim.account, instrument.symbol)].append(claim)
-                elif missing := reconciling.without_instrument(
-                    claim, now=self._clock.now(), before=before
-                ):
+                elif missing := reconciling.without_instrument(claim, now=now, before=before):
                     drifts.append(missing)
         for (account, symbol), sharing in claims.items():
             instrument = read.instruments.get(account.venue, symbol)
@@ -190,11 +201,11 @@ class Reconciler:
             for side in _SIDES[account.hedge_mode]:
                 held = told.held(instrument, side)
                 drifts += reconciling.reconcile(
-                    instrument, side, held, sharing, before, grace=self._grace
+                    instrument, side, held, sharing, before, now=now, grace=self._pace.grace
                 )
         return drifts
 
-    def _leaders(self, product: Product, read: _Read, before: reconciling.Known) -> Iterator[Drift]:
+    def _leaders(self, product: Product, read: _Read, before: reconciling.Known, now: int) -> Iterator[Drift]:
         """The leader's own position against the first shard's books: each shard's say the same."""
         leader = product.leader
         told = read.facts[leader.venue, leader.account]
@@ -209,7 +220,8 @@ class Reconciler:
                     held=told.held(instrument, side) if instrument is not None else None,
                     known=position,
                     before=before,
-                    grace=self._grace,
+                    now=now,
+                    grace=self._pace.grace,
                 )
                 if found is not None:
                     yield found
@@ -241,7 +253,7 @@ class Reconciler:
             row = await self._trading.journal(event.event_id, event.product, event.shard)
             if row is None:
                 return drift, event
-            if row.value.unfinished or not reconciling.may_ask(drift, grace=self._grace):
+            if row.value.unfinished or not reconciling.may_ask(drift, grace=self._pace.grace):
                 return drift, None
         asked = Asked(ts=drift.seen, quantity=order.quantity, reduces=order.reduces, off=drift.off)
         return msgspec.structs.replace(drift, asked=asked), _event(drift, asked, shards)
@@ -291,9 +303,9 @@ def _claims(product: Product, read: _Read) -> Iterator[tuple[Claim, Instrument |
             leads = read.instruments.get(product.leader.venue, symbol)
             if leads is None:
                 continue
-            instrument = read.instruments.followed(leads, subscription)
-            for side in sorted(book.sides):
-                yield reconciling.claim(product.product, subscription, symbol, side, book), instrument
+            instrument = followers_instrument(read.instruments, leads, subscription)
+            for claim in reconciling.claims(product.product, subscription, symbol, book):
+                yield claim, instrument
 
 
 def _waits(books: Books, client: ClientId) -> bool:
@@ -310,6 +322,7 @@ def _event(drift: Drift, asked: Asked, shards: int) -> DeskEvent:
         symbol=drift.symbol,
         leader_side=drift.leader_side,
         action=DeskAction.CORRECT,
+        reduces=asked.reduces,
         cause=f"drift: {drift.reason}",
         ts_asked=asked.ts,
         quantity=asked.quantity,

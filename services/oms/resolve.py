@@ -83,15 +83,23 @@ class Resolver:
             )
         return min(due)
 
+    async def adopt(self) -> None:
+        """Takes over what dead owners have left.
+
+        Raises:
+            TableError: the table does not answer.
+        """
+        now = self._clock.now()
+        for row in await self._trading.orphans(now - self._timing.takeover, _ADOPT_AT_ONCE):
+            opened = await self._journal.adopt(row)
+            if isinstance(opened, Mine):
+                await self._trading.put_orders(opened.stored.value)  # its owner may have died before
+                self.take(opened.stored)
+
     async def _serve_adoption(self) -> None:
         while True:
             try:
-                now = self._clock.now()
-                for row in await self._trading.orphans(now - self._timing.takeover, _ADOPT_AT_ONCE):
-                    opened = await self._journal.adopt(row)
-                    if isinstance(opened, Mine):
-                        await self._trading.put_orders(opened.stored.value)  # its owner may have died before
-                        self.take(opened.stored)
+                await self.adopt()
             except TableError as error:
                 self._log.warning("adoption.postponed", error=str(error))
             await trio.sleep(ADOPT_EVERY_S)

@@ -57,7 +57,7 @@ class _Adjustment:
         if isinstance(target, Reason):
             return part, draft.none(LegKind.OPEN, Decimal(1), target)
         if self._event.action is DeskAction.CORRECT:
-            leg, quantity = self._correction()
+            leg, quantity = LegKind.CLOSE if self._event.reduces else LegKind.OPEN, self._event.quantity
         else:
             leg, quantity = self._step(instrument.to_size(target) * instrument.contract_size)
         after = part.planned + quantity
@@ -91,11 +91,3 @@ class _Adjustment:
         if planned * goal < 0:
             return LegKind.CLOSE, -planned
         return LegKind.CLOSE if abs(goal) < abs(planned) else LegKind.OPEN, quantity
-
-    def _correction(self) -> tuple[LegKind, Decimal]:
-        """Against what the account holds, part and drift: towards zero it reduces, and stops there."""
-        quantity = self._event.quantity
-        held = self._part.planned - quantity
-        if held * quantity < 0:
-            return LegKind.CLOSE, min(abs(quantity), abs(held)).copy_sign(quantity)
-        return LegKind.OPEN, quantity

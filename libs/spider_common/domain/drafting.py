@@ -64,6 +64,16 @@ def leaders_instrument(situation: Situation, symbol: str) -> Instrument:
     return instrument
 
 
+def followers_instrument(
+    listed: InstrumentList, leaders: Instrument, subscription: Subscription
+) -> Instrument | None:
+    """What a subscription trades for an instrument of the leader; None: its venue lists nothing like it."""
+    venue = subscription.account.venue
+    if other := subscription.overrides.get(leaders.symbol):
+        return listed.get(venue, other)
+    return listed.counterpart(leaders, venue)
+
+
 class Draft:
     """Makes one subscription's intents of one event."""
 
@@ -80,13 +90,7 @@ class Draft:
         self.event_id: EventId = event.event_id
         self._ts_signal = event.ts_signal
         self.is_spot = leaders.kind is InstrumentKind.SPOT
-        self.instrument = self._instrument(leaders)
-
-    def _instrument(self, leaders: Instrument) -> Instrument | None:
-        venue, listed = self.subscription.account.venue, self.situation.instruments
-        if other := self.subscription.overrides.get(leaders.symbol):
-            return listed.get(venue, other)
-        return listed.counterpart(leaders, venue)
+        self.instrument = followers_instrument(situation.instruments, leaders, subscription)
 
     @property
     def mirrors(self) -> bool:

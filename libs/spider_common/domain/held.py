@@ -45,16 +45,14 @@ class AccountPositions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         """
         positions = {symbol: dict(sides) for symbol, sides in self.positions.items()}
         for fact in facts:
-            told = Held(
-                ts=max(fact.ts_venue, asked), quantity=fact.quantity, entry_price=fact.entry_price
-            )
+            told = Held(ts=max(fact.ts_venue, asked), quantity=fact.quantity, entry_price=fact.entry_price)
             sides = positions.setdefault(fact.symbol, {})
             known = sides.get(fact.position_side, told)
             sides[fact.position_side] = max(told, known, key=lambda each: each.age_key)
         since = {**self.whole, **{kind: max(asked, self.whole.get(kind, 0)) for kind in whole}}
-        flat_before = min(since.values(), default=0)  # by then a zero says no more than not being named
+        flat_before = min(since.values(), default=0)  # a zero from before says no more than silence
         kept = {
-            symbol: {side: held for side, held in sides.items() if held.quantity or held.ts > flat_before}
+            symbol: {side: held for side, held in sides.items() if held.quantity or held.ts >= flat_before}
             for symbol, sides in positions.items()
         }
         return AccountPositions(

@@ -216,7 +216,7 @@ class DeskEvent(
     Attributes:
         symbol: the leader's instrument; names the book.
         leader_side: the leader's position that the client's part copies.
-        quantity: of a correction, base quantity, signed.
+        quantity: of a correction, base quantity, signed. reduces: it takes away what the account holds.
         reference: what the instrument trades at, where the rule needs it.
         cancels: the client's orders in the instrument to be taken back first.
         cause: what asked for it, in words: ``joined``, ``drift``, ``flatten by ana``.
@@ -233,6 +233,7 @@ class DeskEvent(
     cause: str
     ts_asked: int
     quantity: Decimal = ZERO
+    reduces: bool = False
     reference: Decimal | None = None
     cancels: tuple[ClientOrderId, ...] = ()
     ts_published: int = 0
@@ -254,7 +255,8 @@ class DeskEvent(
 
     @property
     def ts_signal(self) -> int:
-        return self.ts_asked
+        """When it was sent: what calls for it may be older, and holds still."""
+        return max(self.ts_asked, self.ts_published)
 
     @property
     def ts_seen(self) -> int:

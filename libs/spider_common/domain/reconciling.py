@@ -4,7 +4,7 @@
 a part of it. What the account holds beyond the sum of their parts is shown at the largest of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -15,8 +15,8 @@ from spider_common.domain.held import Held
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.instruments import Instrument, InstrumentKind
 from spider_common.domain.orders import CopyState, PositionSide
-from spider_common.domain.positions import Part
-from spider_common.domain.products import Account, Correction, copied_side
+from spider_common.domain.positions import Book, Part, part_key
+from spider_common.domain.products import Account, Correction, FixedRatio, Subscription, copied_side
 from spider_common.domain.quantities import ZERO, toward_zero
 from spider_common.domain.reasons import Reason
 
@@ -48,6 +48,7 @@ class DriftReason(StrEnum):
         return self in _ALARMING
 
 
+_UNSETTLED: Final = frozenset({DriftReason.IN_DOUBT, DriftReason.OPEN_ORDER})
 _ALARMING: Final = frozenset({DriftReason.REJECTED, DriftReason.MANUAL_TRADE, DriftReason.TRANSFER})
 
 DRIFT_WORDS: Final = {
@@ -62,9 +63,9 @@ DRIFT_WORDS: Final = {
     DriftReason.LEVERAGE_CAP: "The client's leverage limit keeps it from holding more.",
     DriftReason.MISSING_INSTRUMENT: "The follower's venue does not list the instrument.",
     DriftReason.NOT_COPIED: "The leader held it before the client joined.",
-    DriftReason.MANUAL_TRADE: "The account was traded by somebody else: its owner, or the venue's liquidation.",
+    DriftReason.MANUAL_TRADE: "Somebody else traded the account: its owner, or the venue liquidating it.",
     DriftReason.TRANSFER: "Coins were moved in or out, bought or sold by hand, or taken as a fee.",
-    DriftReason.LEADER_UNKNOWN: "The leader holds what our book of it does not know: from before copying began.",
+    DriftReason.LEADER_UNKNOWN: "The leader holds what our book does not know: from before copying began.",
 }
 
 
@@ -114,6 +115,38 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         return copied_side(self.account, -1 if exposure < 0 else 1)
 
 
+def claims(product: ProductId, subscription: Subscription, symbol: str, book: Book) -> Iterator[Claim]:
+    """What a subscription's book of one of the leader's instruments plans, by the leader's position sides."""
+    client = subscription.client
+    unsettled = None
+    if client in book.waiting:
+        unsettled = DriftReason.IN_DOUBT
+    elif client in book.resting:
+        unsettled = DriftReason.OPEN_ORDER
+    for side in PositionSide:
+        if side not in book.leader and part_key(client, side) not in book.parts:
+            continue
+        yield Claim(
+            product=product,
+            client=client,
+            account=subscription.account,
+            symbol=symbol,
+            leader_side=side,
+            part=book.part(client, side),
+            ruled=_ruled(subscription, book.leader.get(side, ZERO)),
+            unsettled=unsettled,
+            correction=Correction.OFF if subscription.left else subscription.correction,
+        )
+
+
+def _ruled(subscription: Subscription, leader: Decimal) -> Decimal | None:
+    """What a fixed ratio gives; what other rules give depends on each order's price or the equities then."""
+    if subscription.left or not isinstance(subscription.sizing, FixedRatio):
+        return None
+    ratio = subscription.sizing.ratio * subscription.multiplier
+    return leader * (-ratio if subscription.reverse else ratio)
+
+
 class DriftKey(NamedTuple):
     """Names a drift. `client` is empty for the leader's own position."""
 
@@ -145,7 +178,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         planned, target: as in `spider_common.domain.positions.Part`.
         ruled: see `Claim`.
         detail: the code of a refusal, where that is the reason.
-        since: when this difference was first looked at, Unix ns; while orders may change it, the last look.
+        since: when this difference was first looked at, Unix ns; anew once orders cannot change it any more.
         seen: the time of the newest fact that was looked at when this was written.
         asked: see `Asked`.
     """
@@ -246,12 +279,15 @@ def _drift(
 ) -> Drift | None:
     part = claim.part if claim.side() is side else Part()
     old = before.get(_key(claim, side))
-    since = old.since if old is not None and (old.off, old.planned) == (off, part.planned) else now
+    unsettled = claim.unsettled if off else None
+    since = now
+    if old is not None and (old.off, old.planned) == (off, part.planned):
+        since = old.since if (old.reason in _UNSETTLED) == (unsettled is not None) else now
     reason, detail = _reason(instrument, claim, part, off)
     if reason is None:
         return None
-    if off and claim.unsettled is not None:
-        reason, since = claim.unsettled, now
+    if unsettled is not None:
+        reason = unsettled
     elif off and held.ts - since < grace:
         reason = DriftReason.SETTLING
     return Drift(
@@ -277,9 +313,7 @@ def _drift(
     )
 
 
-def _reason(
-    instrument: Instrument, claim: Claim, part: Part, off: Decimal
-) -> tuple[DriftReason | None, str]:
+def _reason(instrument: Instrument, claim: Claim, part: Part, off: Decimal) -> tuple[DriftReason | None, str]:
     if off:
         spot = instrument.kind is InstrumentKind.SPOT
         return DriftReason.TRANSFER if spot else DriftReason.MANUAL_TRADE, ""

@@ -93,9 +93,7 @@ class PositionStore:
 
     async def adjusted(self, product: ProductId, client: ClientId) -> Stored[Adjusted]:
         """Up to when a subscription's joining or leaving was acted on; 0: never."""
-        return await self._get(schema.adjusted_key(product, client), Adjusted) or Stored(
-            Adjusted(since=0), 0
-        )
+        return await self._get(schema.adjusted_key(product, client), Adjusted) or Stored(Adjusted(since=0), 0)
 
     async def save_adjusted(self, product: ProductId, client: ClientId, adjusted: Stored[Adjusted]) -> None:
         """Replaces it. Raises Conflict: somebody else did meanwhile."""
