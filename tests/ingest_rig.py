@@ -25,7 +25,7 @@ class Bench:
     """A leader at a venue, the world around it, and the log."""
 
     def __init__(self, world: World, team: Team, lines: list[str]) -> None:
-        self.world, self.lines, self.leader = world, lines, team.leader
+        self.world, self.lines, self.team, self.leader = world, lines, team, team.leader
         self.venue = world.simulator.venues[team.venue]
 
     @property
