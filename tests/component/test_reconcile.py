@@ -13,9 +13,17 @@ from trio.testing import MockClock
 from services.local.seed import Follower
 from services.simulator.actions import Place
 from services.simulator.rules import NewOrder
-from spider_common.domain.identifiers import Venue
-from spider_common.domain.products import Correction, FixedRatio, Subscription
+from spider_common.domain.identifiers import AccountId, ClientId, Venue
+from spider_common.domain.products import (
+    Account,
+    Correction,
+    FixedRatio,
+    Joining,
+    Leaving,
+    Subscription,
+)
 from spider_common.domain.reconciling import Drift
+from spider_common.stores.secrets import MemorySecrets
 from tests.ingest_rig import Bench, open_bench
 
 ANA = Follower(client="ana", sizing=FixedRatio(Decimal(1)), deposit=Decimal(1_000_000))
@@ -83,7 +91,7 @@ def at(follower: Follower, venue: Venue) -> Follower:
 
 @pytest.mark.parametrize("venue", Venue)
 async def test_a_manual_trade_is_told_and_left_alone(venue: Venue, autojump_clock: MockClock) -> None:
-    """Law: with `alert` somebody else's trade is told once, by one of the services, and nothing is ordered."""
+    """Law: with `alert` what somebody else trades is told once, by one service, and nothing is ordered."""
     ana, bruno = at(ANA, venue), at(BRUNO, venue)
     async with open_desk(venue, ana, bruno) as desk:
         desk.trade("buy")
@@ -121,3 +129,125 @@ async def test_a_manual_trade_is_taken_back(
         orders = 2 if lots > LOTS else 1
         assert len({line["event_id"] for line in desk.said("desk.asked")}) == orders
         assert len(desk.said("event.copied")) == 1 + orders
+
+
+async def joins(desk: Desk, follower: Follower, **changes: Any) -> None:
+    """A client joins now, beside those who follow already."""
+    (product,) = await desk.world.config.products()
+    joined = Subscription(
+        client=ClientId(follower.client),
+        account=Account(account=follower.account, venue=follower.venue),
+        sizing=follower.sizing,
+        **{"since": desk.world.clock.now(), **changes},
+    )
+    others = [each for each in product.subscriptions if each.client != joined.client]
+    await desk.subscribe(*others, joined)
+
+
+@pytest.mark.parametrize("services", [1, 2])
+async def test_who_joins_is_brought_in_line_once(services: int, autojump_clock: MockClock) -> None:
+    """Law: with `joining: align` it gets what the rule gives of what the leader holds, once, whoever looks;
+    without it starts flat and is told as not copied."""
+    async with open_desk(Venue.OKX, ANA, BRUNO, services=services) as desk:
+        await desk.subscribe()
+        await trio.sleep(20)  # by then every service knows
+        desk.trade("buy")
+        await trio.sleep(60)
+        await joins(desk, ANA)
+        await joins(desk, BRUNO, joining=Joining.ALIGN)
+        await trio.sleep(200)
+        assert (desk.held(ANA), desk.held(BRUNO)) == (0, 20)
+        assert await desk.reasons() == [("ana", "not_copied")]
+        desk.trade("sell", Decimal(5))
+        await trio.sleep(100)
+        assert (desk.held(ANA), desk.held(BRUNO)) == (0, 10)
+        assert len(desk.said("event.copied")) == 2  # the alignment, and the close
+
+
+async def test_a_joining_is_acted_on_however_late(autojump_clock: MockClock) -> None:
+    """Law: one that nobody has seen for an hour is made up for; what was done once is not done again."""
+    async with open_desk(Venue.OKX, ANA) as desk:
+        await desk.subscribe()
+        await trio.sleep(20)  # by then every service knows
+        desk.trade("buy")
+        await trio.sleep(60)
+        joined = desk.world.clock.now()
+        await trio.sleep(3_600)
+        for _ in range(2):
+            await joins(desk, ANA, joining=Joining.ALIGN, since=joined)
+            await trio.sleep(60)
+            assert desk.held(ANA) == LOTS
+            desk.trade("sell", Decimal(1), account=ANA.account)
+            desk.trade("buy", Decimal(1), account=ANA.account)
+            await desk.subscribe()
+            await trio.sleep(60)
+        assert len({line["event_id"] for line in desk.said("desk.asked")}) == 1
+
+
+async def test_who_leaves_keeps_or_closes_its_part(autojump_clock: MockClock) -> None:
+    """Law: with `leaving: close` nothing is held afterwards; with `keep` it stays, and nobody trades it."""
+    async with open_desk(Venue.OKX, ANA, BRUNO) as desk:
+        desk.trade("buy")
+        await trio.sleep(60)
+        left = {"left": True, "since": desk.world.clock.now()}
+        (product,) = await desk.world.config.products()
+        ana, bruno = product.subscriptions
+        await desk.subscribe(
+            msgspec.structs.replace(ana, leaving=Leaving.CLOSE, **left),
+            msgspec.structs.replace(bruno, leaving=Leaving.KEEP, **left),
+        )
+        await trio.sleep(200)
+        assert (desk.held(ANA), desk.held(BRUNO)) == (0, 20)
+        desk.trade("sell", Decimal(5), account=BRUNO.account)
+        await trio.sleep(300)
+        assert desk.held(BRUNO) == 15
+        assert await desk.reasons() == [("bruno", "manual_trade")]
+        assert not desk.lines_of("drift", level="error")
+
+
+async def test_leaders_wait_until_accounts_have_told(autojump_clock: MockClock) -> None:
+    """Law: after an outage a service takes no leader's event before it knows what the accounts hold; one
+    that never tells does not keep the others from being served."""
+    async with open_bench(Venue.OKX, followers=[ANA]) as bench, trio.open_nursery() as nursery:
+        stop = trio.Event()
+        desk = Desk(bench.world, bench.team, bench.lines)
+
+        async def oms(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+            await bench.world.serve_oms("oms", stop=stop, task_status=task_status)
+
+        nursery.start_soon(oms)
+        await trio.sleep(30)
+        assert desk.said("oms.ready") == []
+        await nursery.start(lambda task_status: bench.world.serve_ingest(stop=stop, task_status=task_status))
+        await trio.sleep(5)
+        assert len(desk.said("oms.ready")) == 1
+        desk.trade("buy")
+        await trio.sleep(5)
+        assert desk.held(ANA) == LOTS
+        assert desk.said("reconcile.accounts_silent") == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_account_that_never_tells_is_named_and_left_out(autojump_clock: MockClock) -> None:
+    """Law: the start waits for it for a bounded time; nothing is known of it, so nothing is corrected."""
+    async with open_bench(Venue.OKX, followers=[ANA, BRUNO]) as bench, trio.open_nursery() as nursery:
+        stop = trio.Event()
+        desk = Desk(bench.world, bench.team, bench.lines)
+        keys = [desk.leader, BRUNO.account]
+        bench.world.secrets = MemorySecrets(
+            {
+                AccountId(each): key
+                for each in keys
+                if (key := await bench.world.secrets.credentials(AccountId(each))) is not None
+            }
+        )
+        await nursery.start(lambda task_status: bench.world.serve_ingest(stop=stop, task_status=task_status))
+        await nursery.start(
+            lambda task_status: bench.world.serve_oms("oms", stop=stop, task_status=task_status)
+        )
+        assert [line["accounts"] for line in desk.said("reconcile.accounts_silent")] == [["okx/okx-ana"]]
+        desk.trade("buy")
+        await trio.sleep(200)
+        assert desk.held(BRUNO) == 2 * LOTS
+        assert await desk.reasons() == []
+        nursery.cancel_scope.cancel()

@@ -6,8 +6,8 @@ from decimal import Decimal
 from spider_common.domain.identifiers import shard_of
 from spider_common.domain.intents import DeskAction, DeskEvent
 from spider_common.domain.orders import PositionSide
-from spider_common.domain.positions import Book, part_key
-from spider_common.domain.products import Joining, Leaving, Product, Subscription
+from spider_common.domain.positions import Book
+from spider_common.domain.products import CopyMode, Joining, Leaving, Product, Subscription
 
 Prices = Mapping[tuple[str, PositionSide], Decimal]
 
@@ -54,18 +54,22 @@ def aligning(
 def closing(
     product: Product, subscription: Subscription, books: Mapping[str, Book], *, cause: str, ts: int
 ) -> Iterator[DeskEvent]:
-    """Asks for the end of each part that a client has, and of the orders that rest for it.
+    """Asks for the end of each part that a client has, and of the orders that wait or rest for it.
 
-    Resting orders stand in no book: each instrument of which there is a book is asked for.
+    What a mirrored order rests for stands in no book: who mirrors is asked for in each instrument.
     """
+    client = subscription.client
     for symbol, book in sorted(books.items()):
-        held = {side for side in PositionSide if part_key(subscription.client, side) in book.parts}
-        for side in sorted(held | set(book.leader)):
+        rests = client in book.waiting or client in book.resting or subscription.mode is CopyMode.ORDERS
+        for side in PositionSide:
+            part = book.part(client, side)
+            if not (part.planned or part.target or (rests and side in book.leader)):
+                continue
             yield DeskEvent(
                 product=product.product,
                 shard=shard_of(subscription.client, product.shards),
                 shards=product.shards,
-                client=subscription.client,
+                client=client,
                 symbol=symbol,
                 leader_side=side,
                 action=DeskAction.CLOSE,
