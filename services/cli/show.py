@@ -104,6 +104,17 @@ def moment(ts: int) -> str:
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{ts % _S // _MS:03d}Z"
 
 
+def age(ns: int) -> str:
+    """How long something has been there, in its two largest units."""
+    seconds = max(ns, 0) // _S
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if seconds >= size or (unit == "s" and not parts):
+            parts.append(f"{seconds // size} {unit}")
+            seconds %= size
+    return " ".join(parts[:2])
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table for a terminal."""
     from rich.console import Console  # noqa: PLC0415 tables only: with --json nobody waits for it

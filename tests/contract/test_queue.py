@@ -21,6 +21,7 @@ from spider_common.sdk.aws import Aws, CallTimeoutError
 from spider_common.stores.memory_queue import MemoryQueue
 from spider_common.stores.provision import provision
 from spider_common.stores.queue import (
+    GROUP,
     MAX_BATCH_BYTES,
     REASON,
     Outgoing,
@@ -119,6 +120,28 @@ async def test_an_undeleted_message_comes_again(pair: Pair) -> None:
     assert second.receipt != first.receipt
 
 
+async def test_a_message_is_hidden_as_long_as_its_receiver_says(pair: Pair) -> None:
+    """Law: a receive may say for how long its messages are its own; the queue's count has them too."""
+    queue, _ = pair
+    await queue.send(_messages("a", "1") + _messages("b", "1"))
+    await queue.receive(visibility_s=1)
+    await queue.send(_messages("c", "1"))
+    assert await queue.depth() == 3
+    await trio.sleep(1.2)  # less than the 2 s of the queue
+    assert len(await queue.receive(wait_s=0)) == 3
+
+
+async def test_every_dead_letter_can_be_seen(pair: Pair) -> None:
+    """Law: more than ten of a group that were set aside are all handed out while the first are held."""
+    queue, dead = pair
+    await queue.send(_messages("a", *(f"{n}" for n in range(12))))
+    while deliveries := await queue.receive(wait_s=0):
+        for delivery in deliveries:
+            await queue.dead_letter(delivery, "why")
+    held = [await dead.receive(wait_s=0, visibility_s=20) for _ in range(2)]
+    assert sum(len(letters) for letters in held) == 12 == await dead.depth()
+
+
 async def test_a_waiting_receive_gets_what_is_sent(pair: Pair) -> None:
     """Law: a long poll that found nothing returns the message sent during it."""
     queue, _ = pair
@@ -166,7 +189,7 @@ async def test_dead_letter_moves_a_message_with_its_reason(pair: Pair) -> None:
     await queue.dead_letter(delivery, "body: expected an object")
     (aside,) = await dead.receive(wait_s=0)
     assert aside.body == '"1"'
-    assert aside.attributes == {"kind": "1", REASON: "body: expected an object"}
+    assert aside.attributes == {"kind": "1", REASON: "body: expected an object", GROUP: "a"}
     assert await queue.receive(wait_s=0) == []
     with pytest.raises(ValueError, match="no queue for dead letters"):
         await dead.dead_letter(aside, "again")

@@ -53,12 +53,15 @@ class MemoryQueue:
         for message in messages:
             self._add(message)
 
-    async def receive(self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S) -> list[Delivery]:
+    async def receive(
+        self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S, visibility_s: int | None = None
+    ) -> list[Delivery]:
         check_receive(limit, wait_s)
         await trio.lowlevel.checkpoint()
+        visibility_s = self._shape.visibility_s if visibility_s is None else visibility_s
         deadline = trio.current_time() + wait_s
         while True:
-            taken = self._take(limit)
+            taken = self._take(limit, visibility_s)
             if taken or trio.current_time() >= deadline:
                 return taken
             with trio.move_on_at(min(deadline, self._next_return())):
@@ -91,6 +94,10 @@ class MemoryQueue:
         await self._dead_letters.send([as_dead_letter(delivery, reason)])
         await self.delete([delivery.receipt])
 
+    async def depth(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return len(self.bodies())
+
     def bodies(self) -> list[str]:
         """What is in the queue, group by group: for a look from outside, which SQS does not offer."""
         return [held.message.body for waiting in self._groups.values() for held in waiting]
@@ -109,7 +116,7 @@ class MemoryQueue:
         self._groups[message.group].append(_Held(message, ts_sent))
         self._wake()
 
-    def _take(self, limit: int) -> list[Delivery]:
+    def _take(self, limit: int, visibility_s: int) -> list[Delivery]:
         now = trio.current_time()
         taken: list[Delivery] = []
         for waiting in list(self._groups.values()):
@@ -122,15 +129,15 @@ class MemoryQueue:
                     self._remove(held)
                     self._dead_letters._add(held.message)  # noqa: SLF001 a queue of the same class
                 else:
-                    taken.append(self._deliver(held, now))
+                    taken.append(self._deliver(held, now + visibility_s))
         return taken
 
-    def _deliver(self, held: _Held, now: float) -> Delivery:
+    def _deliver(self, held: _Held, hidden_until: float) -> Delivery:
         held.count += 1
         receipt = f"receipt-{self._next_receipt}"
         self._next_receipt += 1
         held.receipts.append(receipt)
-        held.hidden_until = now + self._shape.visibility_s
+        held.hidden_until = hidden_until
         self._receipts[receipt] = held
         message = held.message
         return Delivery(

@@ -13,6 +13,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from spider_common.domain.identifiers import digest
+
 # Limits of SQS (AWS documentation, "Amazon SQS message quotas" and API_SendMessageBatch).
 MAX_BATCH: Final = 10
 MAX_BATCH_BYTES: Final = 1_048_576
@@ -22,6 +24,7 @@ DEDUPLICATION_S: Final = 300
 
 _MAX_REASON: Final = 1_000
 REASON: Final = "dead_letter_reason"  # the attribute that tells why a message was set aside
+GROUP: Final = "dead_letter_group"  # and the one that tells of which group it was
 
 
 class QueueError(Exception):
@@ -96,9 +99,12 @@ class Queue(Protocol):
         """
         ...
 
-    async def receive(self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S) -> list[Delivery]:
+    async def receive(
+        self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S, visibility_s: int | None = None
+    ) -> list[Delivery]:
         """At most `limit` (1 to 10) messages, as soon as there is any; empty after `wait_s` (0 to 20).
 
+        They stay with who receives them for `visibility_s`, or as long as the queue's shape says.
         A cancelled receive may have taken messages: they come again when their visibility ends.
 
         Raises:
@@ -129,11 +135,19 @@ class Queue(Protocol):
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Set a message aside: copy it to the dead letters with `reason`, then delete it here.
 
-        In that order, so that nothing is lost; done twice, it is still there once.
+        In that order, so that nothing is lost; done twice, it is still there once. See `as_dead_letter`.
 
         Raises:
             SendFailed: it may not be among the dead letters; it is still in this queue.
             QueueUnavailable: it is among the dead letters, and perhaps still in this queue.
+        """
+        ...
+
+    async def depth(self) -> int:
+        """How many messages are in the queue, in anybody's hands or not. SQS estimates it.
+
+        Raises:
+            QueueUnavailable: no answer came.
         """
         ...
 
@@ -176,17 +190,20 @@ def check_receive(limit: int, wait_s: int) -> None:
 
 
 def as_dead_letter(delivery: Delivery, reason: str) -> Outgoing:
-    """The message that sets a delivery aside. One attribute makes way for the reason when there are 10.
+    """The message that sets a delivery aside, in a group of its own: SQS hands out no more than ten of a
+    group at a time, so of an unknown product's hundreds it would never show the others.
 
-    The reason is cut, and what a queue does not carry in it replaced; a body that leaves it no room goes
-    as it came, without it.
+    The reason is cut, and what a queue does not carry in it replaced. Attributes make way for it and the
+    group where there are more than 8. A body that leaves them no room goes as it came, without them.
     """
     words = "".join(char if char.isprintable() else "?" for char in reason[:_MAX_REASON]) or "not given"
-    kept = [entry for entry in sorted(delivery.attributes.items()) if entry[0] != REASON]
-    attributes = {**dict(kept[: MAX_ATTRIBUTES - 1]), REASON: words}
-    aside = Outgoing(delivery.group, delivery.dedup, delivery.body, attributes)
+    kept = sorted(entry for entry in delivery.attributes.items() if entry[0] not in {REASON, GROUP})
+    group = delivery.attributes.get(GROUP, delivery.group)  # one moved back by AWS's own means is still of it
+    attributes = {**dict(kept[: MAX_ATTRIBUTES - 2]), REASON: words, GROUP: group}
+    own_group = digest("dead letter", group, delivery.dedup)
+    aside = Outgoing(own_group, delivery.dedup, delivery.body, attributes)
     if message_bytes(aside) > MAX_BATCH_BYTES:
-        return msgspec.structs.replace(aside, attributes=delivery.attributes)
+        return Outgoing(delivery.group, delivery.dedup, delivery.body, delivery.attributes)
     return aside
 
 

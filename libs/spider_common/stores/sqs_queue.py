@@ -36,6 +36,11 @@ _NOT_HELD: Final = frozenset(
         "ReceiptHandleIsInvalid",
     }
 )
+_COUNTS: Final = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 _THROTTLED: Final = frozenset({"RequestThrottled", "ThrottlingException", "KmsThrottled", "OverLimit"})
 
 
@@ -52,7 +57,9 @@ class SqsQueue:
     async def send(self, messages: Sequence[Outgoing]) -> None:
         await self._send(self._url, messages)
 
-    async def receive(self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S) -> list[Delivery]:
+    async def receive(
+        self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S, visibility_s: int | None = None
+    ) -> list[Delivery]:
         check_receive(limit, wait_s)
         answer = await self._call(
             self._client.receive_message,
@@ -64,6 +71,7 @@ class SqsQueue:
             MessageAttributeNames=["All"],
             # repeated within the call after a lost answer, it gives the same messages
             ReceiveRequestAttemptId=f"{self._rng.getrandbits(96):024x}",
+            **({} if visibility_s is None else {"VisibilityTimeout": visibility_s}),
         )
         return [_delivery(message) for message in answer.get("Messages", [])]
 
@@ -100,6 +108,12 @@ class SqsQueue:
             raise ValueError(f"{self._url} was given no queue for dead letters")
         await self._send(self._dead_letters, [as_dead_letter(delivery, reason)])
         await self.delete([delivery.receipt])
+
+    async def depth(self) -> int:
+        answer = await self._call(
+            self._client.get_queue_attributes, QueueUrl=self._url, AttributeNames=list(_COUNTS)
+        )
+        return sum(int(answer["Attributes"].get(name, 0)) for name in _COUNTS)
 
     async def _send(self, url: str, messages: Sequence[Outgoing]) -> None:
         check_outgoing(messages)
