@@ -1,7 +1,6 @@
 """Messages: take, extend while work runs, delete last."""
 
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -93,24 +92,33 @@ class Intake:
         return received
 
     async def _serve_group(self, group: Sequence[Delivery], places: trio.Semaphore) -> None:
-        """One group's messages in order. What follows one that has to wait is given back with it."""
+        """One group's messages in order. What follows one that has to wait is given back with it.
+
+        Those that are done are deleted together at the end: until then the queue shows nothing else of the
+        group anyway.
+        """
         async with places:
-            received, waiting = self._clock.now(), deque(group)
-            again_at: int | None = None
+            received = self._clock.now()
+            done: list[Delivery] = []
+            waiting: Sequence[Delivery] = ()
+            again_at = 0
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep, waiting, name=f"oms.keep[{group[0].group}]")
-                while waiting and again_at is None:
-                    match await self._handle(waiting[0], received):
-                        case Later(at=at):
-                            again_at = at
-                        case verdict:
-                            await self._finish(waiting.popleft(), verdict)
+                nursery.start_soon(self._keep, group, name=f"oms.keep[{group[0].group}]")
+                for place, delivery in enumerate(group):
+                    verdict = await self._handle(delivery, received)
+                    if isinstance(verdict, Later):
+                        again_at, waiting = verdict.at, group[place:]
+                        break
+                    if isinstance(verdict, Poison):
+                        await self._set_aside(delivery, verdict.reason)
+                    else:
+                        done.append(delivery)
+                await self._delete(done)
                 nursery.cancel_scope.cancel()
-            if again_at is not None:
-                seconds = max(math.ceil((again_at - self._clock.now()) / NS_PER_S), 0)
-                await self._give_back(waiting.popleft(), seconds)
-                for follower in waiting:
-                    await self._give_back(follower, 0)
+            seconds = max(math.ceil((again_at - self._clock.now()) / NS_PER_S), 0)
+            for delivery in waiting:
+                await self._give_back(delivery, seconds)
+                seconds = 0  # they come again behind the first
 
     async def _handle(self, delivery: Delivery, received: int) -> Verdict:
         try:
@@ -119,28 +127,38 @@ class Intake:
             return Poison(str(error))
         return await self._handler(message, received)
 
-    async def _keep(self, waiting: deque[Delivery]) -> None:
-        """Keeps a group's messages from other workers, the one that is worked on and those behind it."""
+    async def _keep(self, group: Sequence[Delivery]) -> None:
+        """Keeps a group's messages from other workers until all are done with."""
         while True:
             await trio.sleep(self._visibility_s / 3)
-            for delivery in tuple(waiting):
-                try:
-                    await self._queue.extend(delivery.receipt, self._visibility_s)
-                except ReceiptExpired:
-                    continue  # the journal's lease, not the receipt, says who may act
-                except QueueUnavailable as error:
-                    self._log.warning("intake.not_extended", group=delivery.group, error=str(error))
+            async with trio.open_nursery() as nursery:  # at the same time: the queue takes them together
+                for delivery in group:
+                    nursery.start_soon(self._extend, delivery)
 
-    async def _finish(self, delivery: Delivery, verdict: Handled | Poison) -> None:
-        """Removes a message that is done, or sets it aside. If that fails it comes again, harmlessly."""
+    async def _extend(self, delivery: Delivery) -> None:
         try:
-            if isinstance(verdict, Poison):
-                self._log.error("message.dead_lettered", group=delivery.group, reason=verdict.reason)
-                await self._queue.dead_letter(delivery, verdict.reason)
-            else:
-                await self._queue.delete([delivery.receipt])
+            await self._queue.extend(delivery.receipt, self._visibility_s)
+        except ReceiptExpired:
+            return  # the journal's lease, not the receipt, says who may act
+        except QueueUnavailable as error:
+            self._log.warning("intake.not_extended", group=delivery.group, error=str(error))
+
+    async def _delete(self, done: Sequence[Delivery]) -> None:
+        """Removes messages that are done. If that fails they come again, harmlessly."""
+        if not done:
+            return
+        try:
+            await self._queue.delete([delivery.receipt for delivery in done])
         except QueueError as error:
-            self._log.warning("intake.not_deleted", group=delivery.group, error=str(error))
+            self._log.warning("intake.not_deleted", group=done[0].group, error=str(error))
+
+    async def _set_aside(self, delivery: Delivery, reason: str) -> None:
+        """Puts a message among the dead letters. If that fails it comes again."""
+        self._log.error("message.dead_lettered", group=delivery.group, reason=reason)
+        try:
+            await self._queue.dead_letter(delivery, reason)
+        except QueueError as error:
+            self._log.warning("intake.not_set_aside", group=delivery.group, error=str(error))
 
     async def _give_back(self, delivery: Delivery, seconds: int) -> None:
         try:

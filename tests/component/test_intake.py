@@ -1,6 +1,6 @@
 """Laws of taking messages: order within a group, kept while work runs, deleted last, nothing lost."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -247,6 +247,29 @@ async def test_a_group_that_waits_behind_long_work_stays_with_its_worker(autojum
         await trio.sleep(10 * schema.COPY.visibility_s)
     assert desk.handled == ["1", "2", "3"]
     assert await desk.left() == []
+
+
+async def test_what_was_received_together_is_deleted_together(autojump_clock: MockClock) -> None:
+    """One call for those of a group that are done; one that has to wait and what is behind it stays."""
+    desk = Desk()
+    calls: list[int] = []
+
+    class Counting(MemoryQueue):
+        async def delete(self, receipts: Sequence[str]) -> tuple[str, ...]:
+            calls.append(len(receipts))
+            return await super().delete(receipts)
+
+    async def answer(name: str) -> Verdict:
+        await trio.lowlevel.checkpoint()
+        return Later(desk.clock.now() + 3600 * NS_PER_S) if name == "5" else Handled()
+
+    desk.queue = Counting(schema.COPY, desk.clock)
+    desk.answer = answer
+    await desk.send(*(f"{n}" for n in range(1, 8)))
+    async with desk.serving():
+        await settled()
+        assert calls == [4]
+        assert await desk.left() == ["5", "6", "7"]
 
 
 async def test_stop_drains(autojump_clock: MockClock) -> None:

@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
+import msgspec
 import trio
 from botocore.exceptions import ClientError
 
@@ -11,6 +13,7 @@ from spider_common.clock import NS_PER_MS
 from spider_common.schema import QueueShape
 from spider_common.sdk.aws import LONG_POLL, Aws, Patience
 from spider_common.stores.aws_errors import UNANSWERED, error_code, is_server_fault
+from spider_common.stores.batches import Batches
 from spider_common.stores.queue import (
     MAX_BATCH,
     MAX_WAIT_S,
@@ -24,6 +27,8 @@ from spider_common.stores.queue import (
     check_receive,
     next_batch,
 )
+
+T = TypeVar("T")
 
 _ATTEMPTS: Final = 6  # with pauses of 50 ms to 0.8 s about 1.5 s in all
 _FIRST_PAUSE_S: Final = 0.05
@@ -44,8 +49,19 @@ _COUNTS: Final = (
 _THROTTLED: Final = frozenset({"RequestThrottled", "ThrottlingException", "KmsThrottled", "OverLimit"})
 
 
+class _Failure(msgspec.Struct, frozen=True):
+    """What SQS said of one entry of a batch; `code` is empty when it was done."""
+
+    code: str = ""
+    is_senders: bool = False
+    said: str = ""
+
+
 class SqsQueue:
-    """One SQS FIFO queue. `rng` names receive attempts and spreads pauses between sends."""
+    """One SQS FIFO queue. `rng` names receive attempts and spreads pauses between sends.
+
+    What its users send, delete and extend at the same time goes in tens.
+    """
 
     def __init__(self, aws: Aws, url: str, rng: random.Random, *, dead_letters: str | None = None) -> None:
         self._aws = aws
@@ -53,9 +69,13 @@ class SqsQueue:
         self._url = url
         self._rng = rng
         self._dead_letters = dead_letters
+        self._sends = Batches(partial(self._send_batch, url), next_batch)
+        self._asides = Batches(partial(self._send_batch, dead_letters or ""), next_batch)
+        self._extensions = Batches(self._extend_batch, _first_ten)
+        self._deletions = Batches(self._delete_batch, _first_ten)
 
     async def send(self, messages: Sequence[Outgoing]) -> None:
-        await self._send(self._url, messages)
+        await self._send(self._sends, messages)
 
     async def receive(
         self, limit: int = MAX_BATCH, *, wait_s: int = MAX_WAIT_S, visibility_s: int | None = None
@@ -76,37 +96,20 @@ class SqsQueue:
         return [_delivery(message) for message in answer.get("Messages", [])]
 
     async def extend(self, receipt: str, seconds: int) -> None:
-        try:
-            await self._call(
-                self._client.change_message_visibility,
-                QueueUrl=self._url,
-                ReceiptHandle=receipt,
-                VisibilityTimeout=seconds,
-            )
-        except ClientError as error:
-            if error_code(error) in _NOT_HELD:
-                raise ReceiptExpired(str(error)) from error
-            raise
+        (failure,) = await self._extensions.ask([(receipt, seconds)])
+        if not _is_held(failure):
+            raise ReceiptExpired(failure.said)
 
     async def delete(self, receipts: Sequence[str]) -> tuple[str, ...]:
-        expired: list[str] = []
-        for start in range(0, len(receipts), MAX_BATCH):
-            batch = receipts[start : start + MAX_BATCH]
-            answer = await self._call(
-                self._client.delete_message_batch,
-                QueueUrl=self._url,
-                Entries=[{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(batch)],
-            )
-            for failed in answer.get("Failed", []):
-                if failed["Code"] not in _NOT_HELD:
-                    raise QueueUnavailable(f"{failed['Code']} on deleting from {self._url}")
-                expired.append(batch[int(failed["Id"])])
-        return tuple(expired)
+        failures = await self._deletions.ask(receipts)
+        return tuple(
+            receipt for receipt, failure in zip(receipts, failures, strict=True) if not _is_held(failure)
+        )
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         if self._dead_letters is None:
             raise ValueError(f"{self._url} was given no queue for dead letters")
-        await self._send(self._dead_letters, [as_dead_letter(delivery, reason)])
+        await self._send(self._asides, [as_dead_letter(delivery, reason)])
         await self.delete([delivery.receipt])
 
     async def depth(self) -> int:
@@ -115,7 +118,8 @@ class SqsQueue:
         )
         return sum(int(answer["Attributes"].get(name, 0)) for name in _COUNTS)
 
-    async def _send(self, url: str, messages: Sequence[Outgoing]) -> None:
+    async def _send(self, sends: Batches[Outgoing, _Failure], messages: Sequence[Outgoing]) -> None:
+        """Round by round the first message of each group that is not confirmed."""
         check_outgoing(messages)
         waiting = list(messages)
         failures = 0
@@ -127,19 +131,44 @@ class SqsQueue:
                 await trio.sleep(_FIRST_PAUSE_S * 2 ** (failures - 1) * self._rng.uniform(0.5, 1.5))
             batch = next_batch(waiting)
             try:
-                entries = [_entry(n, message) for n, message in enumerate(batch)]
-                answer = await self._call(self._client.send_message_batch, QueueUrl=url, Entries=entries)
+                answers = await sends.ask(batch)
             except QueueUnavailable as error:
                 raise SendFailed(waiting, str(error)) from error
-            failed = answer.get("Failed", [])
-            kept = {int(entry["Id"]) for entry in failed}
-            sent = {id(message) for n, message in enumerate(batch) if n not in kept}
+            failed = [failure for failure in answers if failure.code]
+            sent = {id(each) for each, failure in zip(batch, answers, strict=True) if not failure.code}
             waiting = [message for message in waiting if id(message) not in sent]
-            for entry in failed:
-                why = f"{entry['Code']} from {url}"
-                if entry["SenderFault"]:
-                    raise SendFailed(waiting, f"{why}: {entry.get('Message', '')}")
+            for failure in failed:
+                why = failure.said
+                if failure.is_senders:
+                    raise SendFailed(waiting, why)
             failures = failures + 1 if failed else 0
+
+    async def _send_batch(self, url: str, messages: Sequence[Outgoing]) -> list[_Failure]:
+        entries = [_entry(n, message) for n, message in enumerate(messages)]
+        return await self._batch(self._client.send_message_batch, url, entries)
+
+    async def _extend_batch(self, asked: Sequence[tuple[str, int]]) -> list[_Failure]:
+        entries = [
+            {"Id": str(n), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
+            for n, (receipt, seconds) in enumerate(asked)
+        ]
+        return await self._batch(self._client.change_message_visibility_batch, self._url, entries)
+
+    async def _delete_batch(self, receipts: Sequence[str]) -> list[_Failure]:
+        entries = [{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(receipts)]
+        return await self._batch(self._client.delete_message_batch, self._url, entries)
+
+    async def _batch(
+        self, method: Callable[..., Any], url: str, entries: Sequence[dict[str, Any]]
+    ) -> list[_Failure]:
+        answer = await self._call(method, QueueUrl=url, Entries=entries)
+        failed = {
+            each["Id"]: _Failure(
+                each["Code"], each["SenderFault"], f"{each['Code']} from {url}: {each.get('Message', '')}"
+            )
+            for each in answer.get("Failed", [])
+        }
+        return [failed.get(entry["Id"], _Failure()) for entry in entries]
 
     async def _call(
         self, method: Callable[..., Any], *, patience: Patience | None = None, **arguments: Any
@@ -154,6 +183,17 @@ class SqsQueue:
             raise QueueUnavailable(f"{error_code(error)} from {self._url}") from error
         except UNANSWERED as error:
             raise QueueUnavailable(f"no answer from {self._url}: {error!r}") from error
+
+
+def _first_ten(waiting: Sequence[T]) -> Sequence[T]:
+    return waiting[:MAX_BATCH]
+
+
+def _is_held(failure: _Failure) -> bool:
+    """Whether a receipt held its message when something was done by it."""
+    if failure.code and failure.code not in _NOT_HELD:
+        raise QueueUnavailable(failure.said)
+    return not failure.code
 
 
 def _entry(n: int, message: Outgoing) -> dict[str, Any]:
