@@ -125,6 +125,25 @@ async def test_poison_is_set_aside_with_its_reason(
     assert desk.source.bodies() == []
 
 
+async def test_a_redriven_event_is_copied_once(autojump_clock: MockClock) -> None:
+    """Set aside while its product was unknown, redriven when it is configured, and once more by somebody who
+    died before he had deleted it: one order."""
+    desk = Desk()
+    async with working(desk) as rig:
+        await desk.source.send([Outgoing(GROUP, "early", _of_unknown_product(rig))])
+        await trio.sleep(1)
+        await rig.config.put_product(msgspec.structs.replace(rig.product, product=ProductId("x")))
+        await trio.sleep(10)  # the cache of products ends
+        async with desk.look() as held:
+            (letter,) = held.letters
+            await desk.source.send([letter.again])
+            await trio.sleep(DEDUPLICATION_S)  # so long that the queue takes it as new
+            await held.redrive([letter], desk.asked)
+        await trio.sleep(1)
+        assert len(rig.venue.requests) == 1
+    assert (desk.source.bodies(), desk.dead.bodies()) == ([], [letter.body])
+
+
 async def test_what_came_too_often_says_so(autojump_clock: MockClock) -> None:
     """The queue sets it aside itself and gives no reason: the letter has one in words."""
     desk = Desk()
