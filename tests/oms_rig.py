@@ -11,6 +11,7 @@ from services.oms.executions import Executions
 from services.oms.journal import Journal, Mine
 from services.oms.reference import Reference
 from services.oms.resolve import Resolver
+from services.oms.standings import Standings
 from services.oms.submit import Submitter
 from spider_common import schema
 from spider_common.clock import NS_PER_S, TrioClock
@@ -112,8 +113,15 @@ class Worker:
         self._rig = rig
         log, trading, clock, timing = rig.log, rig.trading, rig.clock, rig.timing
         self.reference = Reference(config=rig.config, trading=trading, venues=rig.venues, log=log)
+        self.standings = Standings(venues=rig.venues, reference=self.reference, log=log)
         self.journal = Journal(
-            owner=owner, timing=timing, clock=clock, trading=trading, reference=self.reference, log=log
+            owner=owner,
+            timing=timing,
+            clock=clock,
+            trading=trading,
+            reference=self.reference,
+            standings=self.standings,
+            log=log,
         )
         self.submitter = Submitter(
             timing=timing,

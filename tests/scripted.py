@@ -1,7 +1,7 @@
 """A venue and a table that misbehave by script, and tell the truth about what they hold."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
@@ -12,7 +12,7 @@ import trio
 
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentList
+from spider_common.domain.instruments import Instrument, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderStatus
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
@@ -68,6 +68,7 @@ class ScriptedVenue:
         deaf: it answers no query.
         told: the answers to sweeps, one each, then nothing new; an error is raised.
         busy_until: `ready_to_place` waits until then (Unix ns).
+        prices: what its instruments are marked at; None: it does not answer. marked: how often it was asked.
         capabilities: that an amended order stays the one it is.
     """
 
@@ -91,6 +92,8 @@ class ScriptedVenue:
         self.busy: dict[str, int] = {}  # account -> until when its rate budget is used up, Unix ns
         self.told: deque[Told | VenueError] = deque()
         self.swept_since: list[int] = []
+        self.prices: dict[str, Decimal] | None = {}
+        self.marked = 0
 
     def script(self, account: str, *replies: Reply) -> None:
         """What the account's next requests come to."""
@@ -106,6 +109,16 @@ class ScriptedVenue:
 
     def session(self, credentials: Credentials, account: AccountId) -> NoReturn:
         raise NotImplementedError("this venue has no sockets")
+
+    async def marks(self) -> Mapping[str, Mark]:
+        self.marked += 1
+        await trio.lowlevel.checkpoint()
+        if self.prices is None:
+            raise VenueError("marks: no answer")
+        now = self._clock.now()
+        return {
+            symbol: Mark(symbol=symbol, price=price, ts_venue=now) for symbol, price in self.prices.items()
+        }
 
     async def ready_to_place(self, order: OrderRequest) -> None:
         until = max(self.busy_until, self.busy.get(order.account.account, 0))

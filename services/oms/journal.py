@@ -7,6 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from services.oms.record import Fenced, record
 from services.oms.reference import Reference
+from services.oms.standings import Standings
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import journal
 from spider_common.domain.adjusting import adjust
@@ -56,10 +57,11 @@ class Journal:
         clock: Clock,
         trading: TradingStore,
         reference: Reference,
+        standings: Standings,
         log: FilteringBoundLogger,
     ) -> None:
         self._owner, self._timing, self._clock = owner, timing, clock
-        self._trading, self._reference, self._log = trading, reference, log
+        self._trading, self._reference, self._standings, self._log = trading, reference, standings, log
 
     async def open(self, event: Event, received: int) -> Mine | Finished | Theirs:
         """Plans an event, or finds what was planned of it. `received`: when its message came, Unix ns.
@@ -120,6 +122,7 @@ class Journal:
         """All that the plan depends on, with the versions of cursor and book."""
         reference, product = self._reference, await self._product(event)
         await reference.know_equities(product)
+        await self._standings.know(product)
         if reference.instruments.get(product.leader.venue, event.symbol) is None:
             await reference.load_instruments()
         cursor: Stored[Cursor] | None = None
@@ -137,6 +140,8 @@ class Journal:
             now=now,
             controls=reference.controls,
             replacing=reference.replacing,
+            marks=self._standings.marks,
+            standings=self._standings.of(product),
         )
         return situation, cursor.version if cursor else 0, book.version
 

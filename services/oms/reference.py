@@ -13,7 +13,9 @@ from spider_common.domain.configuration import BadConfig
 from spider_common.domain.control import Controls
 from spider_common.domain.identifiers import AccountId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentList
-from spider_common.domain.products import Equity, EquityProportional, Product
+from spider_common.domain.products import Equity, EquityPercent, EquityProportional, Product
+from spider_common.domain.risk import Need, needs
+from spider_common.domain.standing import Worth
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.live_config import LiveConfig
 from spider_common.stores.table import TableError
@@ -38,11 +40,16 @@ class Reference:
     ) -> None:
         self._config = LiveConfig(config, log=log)
         self._trading, self._venues, self._log = trading, venues, log
+        self.worths: dict[AccountId, Worth] = {}
         self.equities: dict[AccountId, Equity] = {}
         self.instruments = InstrumentList(())
         self.replacing = frozenset(
             venue for venue, client in venues.items() if client.capabilities.amends == "replace"
         )
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        return self._config.products
 
     def product(self, product: ProductId) -> Product | None:
         return self._config.product(product)
@@ -53,14 +60,15 @@ class Reference:
         return self._config.controls
 
     async def know_equities(self, product: Product) -> None:
-        """Reads the equities again if one that the product's rules need is not known yet."""
-        proportional = [
-            each.account.account
-            for each in product.subscriptions
-            if isinstance(each.sizing, EquityProportional)
-        ]
-        if proportional and not self.equities.keys() >= {product.leader.account, *proportional}:
-            self.equities = await self._trading.equities()
+        """Reads the equities again if one that the product's rules or limits need is not known yet."""
+        needed: set[AccountId] = set()
+        for each in product.subscriptions:
+            if isinstance(each.sizing, EquityProportional):
+                needed.add(product.leader.account)
+            if isinstance(each.sizing, EquityProportional | EquityPercent) or Need.WORTH in needs(each):
+                needed.add(each.account.account)
+        if not self.worths.keys() >= needed:
+            await self._load_worths()
 
     async def load(self) -> None:
         """Reads everything once.
@@ -72,7 +80,7 @@ class Reference:
         """
         await self.load_instruments()
         await self._config.load()
-        self.equities = await self._trading.equities()
+        await self._load_worths()
 
     async def load_products(self) -> None:
         """Looks whether there are others than those at hand.
@@ -84,6 +92,10 @@ class Reference:
             await self._config.load()
         except BadConfig as error:
             self._log.error("config.stale", error=str(error))
+
+    async def _load_worths(self) -> None:
+        self.worths = await self._trading.worths()
+        self.equities = {account: worth.latest for account, worth in self.worths.items()}
 
     async def load_instruments(self) -> None:
         listed = [instrument for venue in self._venues.values() for instrument in await venue.instruments()]
@@ -101,7 +113,7 @@ class Reference:
             await trio.sleep(_REFRESH_S)
             age += _REFRESH_S
             try:
-                self.equities = await self._trading.equities()
+                await self._load_worths()
                 if age >= _INSTRUMENTS_S:
                     await self.load_instruments()
                     age = 0

@@ -18,6 +18,7 @@ from services.oms.positions import Positions
 from services.oms.reconcile import Pace, Reconciler
 from services.oms.reference import Reference
 from services.oms.resolve import Resolver
+from services.oms.standings import Standings
 from services.oms.submit import Submitter
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import Venue
@@ -74,8 +75,15 @@ async def serve_oms(
     """
     log, trading, clock, timing = ports.log, ports.trading, ports.clock, ports.timing
     reference = Reference(config=ports.config, trading=trading, venues=ports.venues, log=log)
+    standings = Standings(venues=ports.venues, reference=reference, log=log)
     journal = Journal(
-        owner=ports.owner, timing=timing, clock=clock, trading=trading, reference=reference, log=log
+        owner=ports.owner,
+        timing=timing,
+        clock=clock,
+        trading=trading,
+        reference=reference,
+        standings=standings,
+        log=log,
     )
     submitter = Submitter(
         timing=timing,
@@ -143,6 +151,7 @@ async def serve_oms(
         clocks = partial(serve_clocks, ports.venues, clock=clock, skew=timing.skew, log=log)
         await nursery.start(clocks, name="oms.clocks")
         nursery.start_soon(reference.serve_refresh, name="oms.reference")
+        await nursery.start(standings.serve, name="oms.marks")
         await nursery.start(resolver.serve, name="oms.resolver")
         async with trio.open_nursery() as taking:
             await taking.start(partial(intake.serve, stop=stop), name="oms.intake")

@@ -18,6 +18,7 @@ from spider_common.domain.intents import Cursor
 from spider_common.domain.orders import CopyState
 from spider_common.domain.positions import Book, Part
 from spider_common.domain.products import Equity
+from spider_common.domain.standing import Worth
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.table import Conflict
 from spider_common.stores.trading import Holding, Mark, OrderRecord, Stored, TradingStore
@@ -145,15 +146,20 @@ async def test_fills_are_told_apart(other: dict[str, object], autojump_clock: Mo
 
 @given(st.permutations([1, 2, 3, 4]))
 @settings(deadline=None)
-def test_the_newest_equity_stays(order: list[int]) -> None:
-    """In whatever order they are told."""
+def test_worth_is_kept(order: list[int]) -> None:
+    """The newest equity, the day's first and the highest, in whatever order they are told."""
+    told = {
+        ts: Equity(account=AccountId("a"), equity=Decimal(ts % 4), currency="USD", ts_venue=ts)
+        for ts in order
+    }
 
     async def main() -> None:
         trading = store()
         for ts in order:
-            equity = Equity(account=AccountId("a"), equity=Decimal(ts), currency="USD", ts_venue=ts)
-            await trading.put_equity(Venue.OKX, equity)
-        assert (await trading.equities())[AccountId("a")].ts_venue == 4
+            await trading.put_equity(Venue.OKX, told[ts])
+        kept = Worth(latest=told[4], opening=told[1], peak=Decimal(3))
+        assert await trading.worths() == {AccountId("a"): kept}
+        assert await trading.equities() == {AccountId("a"): told[4]}
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
