@@ -14,6 +14,7 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact, OrderStatus
+from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, OrderRef, OrderRequest
 from spider_common.schema import Key
@@ -68,6 +69,7 @@ class ScriptedVenue:
         deaf: it answers no query.
         told: the answers to sweeps, one each, then nothing new; an error is raised.
         busy_until: `ready_to_place` waits until then (Unix ns).
+        leverages: what was asked for, oldest first; leverage_replies: the answers, accepted without one.
         prices: what its instruments are marked at; None: it does not answer. marked: how often it was asked.
         capabilities: that an amended order stays the one it is.
     """
@@ -94,6 +96,9 @@ class ScriptedVenue:
         self.swept_since: list[int] = []
         self.prices: dict[str, Decimal] | None = {}
         self.marked = 0
+        self.leverages: list[tuple[AccountId, str, int, MarginMode]] = []
+        self.leverage_replies: deque[Outcome] = deque()
+        self.leverage_takes_s = 0.1
 
     def script(self, account: str, *replies: Reply) -> None:
         """What the account's next requests come to."""
@@ -119,6 +124,14 @@ class ScriptedVenue:
         return {
             symbol: Mark(symbol=symbol, price=price, ts_venue=now) for symbol, price in self.prices.items()
         }
+
+    async def set_leverage(
+        self, credentials: Credentials, account: Account, symbol: str, leverage: int, mode: MarginMode
+    ) -> Outcome:
+        self.leverages.append((account.account, symbol, leverage, mode))
+        self._timeline.append(f"leverage {leverage}")
+        await trio.sleep(self.leverage_takes_s)
+        return self.leverage_replies.popleft() if self.leverage_replies else Accepted(None)
 
     async def ready_to_place(self, order: OrderRequest) -> None:
         until = max(self.busy_until, self.busy.get(order.account.account, 0))

@@ -43,13 +43,13 @@ class Leverages:
         Accepted: it may. Refused: the venue proved that the leverage cannot be, so nothing is opened with
         another. Unknown: nothing was proved until `until` (Unix ns); to ask again later is harmless.
         """
-        if not self._concerns(intent) or intent.leverage is None:
+        if intent.leverage is None:
             return Accepted(None)
         at, wanted = (intent.account.account, intent.symbol), (intent.leverage, intent.margin_mode)
-        if self._set.get(at) == wanted:
+        if self._set.get(at) == wanted or not self._concerns(intent):
             return Accepted(None)
         why = "no time was left to set the leverage"
-        with trio.move_on_after((until - self._clock.now()) / NS_PER_S):
+        with trio.move_on_after(max(until - self._clock.now(), 0) / NS_PER_S):
             while True:
                 match await self._venues[intent.account.venue].set_leverage(
                     credentials, intent.account, intent.symbol, *wanted

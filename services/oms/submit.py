@@ -221,7 +221,7 @@ class Submitter:
             await self._venues[intent.account.venue].ready_to_place(intent.request)
         if waiting.cancelled_caught:
             return journal.hold(intent)
-        until = row.lease.ends - self._timing.margin
+        until = min(self._clock.now() + self._timing.window, row.lease.ends - self._timing.margin)
         match await self._leverages.ready(intent, credentials, until=until):
             case Accepted():
                 return None

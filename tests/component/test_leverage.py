@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from services.oms import leverage
+from services.oms.intake import Handled
 from services.oms.leverage import Leverages
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.identifiers import AccountId, Venue
-from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.intents import Action, Intent
-from spider_common.domain.orders import PositionSide
+from spider_common.domain.orders import CopyState, PositionSide
 from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
 from spider_common.secret import Credentials, Secret
@@ -29,6 +29,8 @@ from spider_common.venues.outcomes import (
     Unknown,
     Unsent,
 )
+from tests.oms_rig import Rig, Worker
+from tests.scripted import ScriptedVenue
 from tests.strategies import intent, spot, swap
 from tests.venues.bench import DIALECTS, ORIGIN, Bench, Dialect, key, open_bench
 
@@ -41,39 +43,18 @@ def _wish(**fields: Any) -> Intent:
     return intent(**{"leverage": 5} | fields)
 
 
-class Settings:
-    """A venue that answers each wish as it is told, and accepts what it was told nothing of."""
-
-    def __init__(self) -> None:
-        self.answers: list[Outcome] = []
-        self.asked: list[tuple[str, str, int, MarginMode]] = []
-        self.took_s = 0.1
-        self.known_instruments = InstrumentList(
-            [
-                swap(Venue.OKX, SYMBOL, contract_size="0.01", lot="0.1", minimum="0.1"),
-                spot(Venue.OKX, PAIR, lot="0.001"),
-            ]
-        )
-
-    async def set_leverage(
-        self, credentials: Credentials, account: Account, symbol: str, factor: int, mode: MarginMode
-    ) -> Outcome:
-        await trio.sleep(self.took_s)
-        self.asked.append((account.account, symbol, factor, mode))
-        return self.answers.pop(0) if self.answers else Accepted(None)
-
-
-class Rig:
+class Process:
     """A process's memory beside its venue."""
 
     def __init__(self) -> None:
-        self.clock, self.venue = TrioClock(ORIGIN), Settings()
-        self.lines: list[str] = []
-        self.leverages = Leverages(
-            clock=self.clock,
-            venues={Venue.OKX: self.venue},  # type: ignore[dict-item]  # the part of a venue that is asked
-            log=logger("test", self.clock, write=self.lines.append),
-        )
+        self.clock, self.lines = TrioClock(ORIGIN), list[str]()
+        listed = [
+            swap(Venue.OKX, SYMBOL, contract_size="0.01", lot="0.1", minimum="0.1"),
+            spot(Venue.OKX, PAIR, lot="0.001"),
+        ]
+        self.venue = ScriptedVenue(self.clock, listed, [])
+        log = logger("test", self.clock, write=self.lines.append)
+        self.leverages = Leverages(clock=self.clock, venues={Venue.OKX: self.venue}, log=log)
 
     async def ready(self, wish: Intent, within_s: float = 2) -> Accepted | Refused | Unknown:
         until = self.clock.now() + round(within_s * NS_PER_S)
@@ -81,31 +62,35 @@ class Rig:
 
 
 @pytest.fixture
-def rig(autojump_clock: MockClock) -> Rig:
-    return Rig()
+def process(autojump_clock: MockClock) -> Process:
+    return Process()
 
 
-async def test_once_an_instrument_and_account(rig: Rig) -> None:
+async def test_once_an_instrument_and_account(process: Process) -> None:
     """The first order of an account in an instrument sets it; later ones ask nothing and wait for nothing."""
     other = Account(account=AccountId("other"), venue=Venue.OKX)
     for wish in (_wish(), _wish(), _wish(account=other), _wish(symbol="ETH-USDT-SWAP"), _wish()):
-        assert await rig.ready(wish) == Accepted(None)
+        assert await process.ready(wish) == Accepted(None)
 
-    assert [asked[:2] for asked in rig.venue.asked] == [
+    assert [asked[:2] for asked in process.venue.leverages] == [
         ("follower", SYMBOL),
         ("other", SYMBOL),
         ("follower", "ETH-USDT-SWAP"),
     ]
-    assert await rig.ready(_wish(), within_s=-1) == Accepted(None)
+    assert await process.ready(_wish(), within_s=-1) == Accepted(None)
+    unknown = await process.ready(_wish(symbol="SOL-USDT-SWAP"), within_s=-1)
+    assert unknown == Unknown("no time was left to set the leverage")
 
 
-async def test_another_wish_is_set_again(rig: Rig) -> None:
+async def test_another_wish_is_set_again(process: Process) -> None:
     """What an order gets is what its own subscription wants, not what another set before."""
     wishes = [_wish(), _wish(leverage=7), _wish(margin_mode=MarginMode.ISOLATED), _wish()]
     for wish in wishes:
-        await rig.ready(wish)
+        await process.ready(wish)
 
-    assert [asked[2:] for asked in rig.venue.asked] == [(wish.leverage, wish.margin_mode) for wish in wishes]
+    assert [asked[2:] for asked in process.venue.leverages] == [
+        (wish.leverage, wish.margin_mode) for wish in wishes
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,30 +105,34 @@ async def test_another_wish_is_set_again(rig: Rig) -> None:
     ],
     ids=["no wish", "reduces", "closes a leg", "spot", "amend", "cancel"],
 )
-async def test_what_leverage_does_not_concern(rig: Rig, wish: Intent) -> None:
+async def test_what_leverage_does_not_concern(process: Process, wish: Intent) -> None:
     """An order without a wish, one that reduces, a spot one and what places nothing go as they are."""
-    assert await rig.ready(wish, within_s=-1) == Accepted(None)
-    assert rig.venue.asked == []
+    assert await process.ready(wish, within_s=-1) == Accepted(None)
+    assert process.venue.leverages == []
 
 
-async def test_proved_refusal_denies_and_is_not_remembered(rig: Rig) -> None:
+async def test_proved_refusal_denies_and_is_not_remembered(process: Process) -> None:
     """The venue's words are in the log; the next order asks again, for the reason may be gone."""
-    rig.venue.answers = [Rejected("59102", "above the highest leverage"), Refused(Reason.NO_CREDENTIALS)]
+    process.venue.leverage_replies.extend(
+        [Rejected("59102", "above the highest leverage"), Refused(Reason.NO_CREDENTIALS)]
+    )
 
-    assert await rig.ready(_wish()) == Refused(Reason.LEVERAGE_NOT_SET)
-    assert "59102 above the highest leverage" in rig.lines[-1]
-    assert await rig.ready(_wish()) == Refused(Reason.NO_CREDENTIALS)
-    assert await rig.ready(_wish()) == Accepted(None)
+    assert await process.ready(_wish()) == Refused(Reason.LEVERAGE_NOT_SET)
+    assert "59102 above the highest leverage" in process.lines[-1]
+    assert await process.ready(_wish()) == Refused(Reason.NO_CREDENTIALS)
+    assert await process.ready(_wish()) == Accepted(None)
 
 
-async def test_unknown_is_asked_again_while_there_is_time(rig: Rig) -> None:
+async def test_unknown_is_asked_again_while_there_is_time(process: Process) -> None:
     """What proves nothing is repeated: lost answers, requests that never left, limits that pass."""
-    let_in = rig.clock.now() + NS_PER_S
-    rig.venue.answers = [Unknown("lost"), Unsent("nobody listens"), RateLimited(let_in, "too many")]
+    let_in = process.clock.now() + NS_PER_S
+    process.venue.leverage_replies.extend(
+        [Unknown("lost"), Unsent("nobody listens"), RateLimited(let_in, "too many")]
+    )
 
-    assert await rig.ready(_wish()) == Accepted(None)
-    assert len(rig.venue.asked) == 4
-    assert rig.clock.now() > let_in
+    assert await process.ready(_wish()) == Accepted(None)
+    assert len(process.venue.leverages) == 4
+    assert process.clock.now() > let_in
 
 
 @pytest.mark.parametrize(
@@ -154,28 +143,29 @@ async def test_unknown_is_asked_again_while_there_is_time(rig: Rig) -> None:
         (Accepted(None), "no time was left to set the leverage"),
     ],
 )
-async def test_time_runs_out(rig: Rig, answer: Outcome, why: str) -> None:
+async def test_time_runs_out(process: Process, answer: Outcome, why: str) -> None:
     """It never takes longer than it may, and what is not proved is not remembered as set."""
-    rig.venue.answers = [answer] * 20
+    process.venue.leverage_replies.extend([answer] * 20)
     if isinstance(answer, Accepted):
-        rig.venue.took_s = 3
-    begun = rig.clock.now()
+        process.venue.leverage_takes_s = 3
+    begun = process.clock.now()
 
-    assert await rig.ready(_wish()) == Unknown(why)
-    assert rig.clock.now() - begun == pytest.approx(2 * NS_PER_S, rel=0.01)
-    rig.venue.answers, rig.venue.took_s = [], 0.1
-    asked = len(rig.venue.asked)
-    assert await rig.ready(_wish()) == Accepted(None)
-    assert len(rig.venue.asked) == asked + 1
+    assert await process.ready(_wish()) == Unknown(why)
+    assert process.clock.now() - begun == pytest.approx(2 * NS_PER_S, rel=0.01)
+    process.venue.leverage_replies.clear()
+    process.venue.leverage_takes_s = 0.1
+    asked = len(process.venue.leverages)
+    assert await process.ready(_wish()) == Accepted(None)
+    assert len(process.venue.leverages) == asked + 1
 
 
-async def test_memory_is_bounded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_memory_is_bounded(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the oldest is forgotten, and set again when it is wanted again."""
     monkeypatch.setattr(leverage, "REMEMBERED", 2)
     for symbol in ("A", "B", "C", "B", "C", "A"):
-        await rig.ready(_wish(symbol=symbol))
+        await process.ready(_wish(symbol=symbol))
 
-    assert [asked[1] for asked in rig.venue.asked] == ["A", "B", "C", "A"]
+    assert [asked[1] for asked in process.venue.leverages] == ["A", "B", "C", "A"]
 
 
 def _hedged(bench: Bench) -> Account:
@@ -217,3 +207,52 @@ async def test_at_the_venue(
         assert held.leverage_of(bench.symbol) == 7
         assert await ready(9) == Accepted(None)  # beside an open position
         assert held.leverage_of(bench.symbol) == 9
+
+
+async def test_leverage_before_the_first_order(autojump_clock: MockClock) -> None:
+    """It is set before the order is sent, once; a second order of the instrument goes at once."""
+    rig = Rig("alice")
+    worker = await _worker(rig, leverage=5)
+    for cum_filled in ("1", "2"):
+        assert await worker.copier.handle(rig.event(cum_filled), rig.clock.now()) == Handled()
+
+    sent = [entry.split()[0] for entry in rig.timeline if entry.startswith(("leverage", "request"))]
+    assert sent == ["leverage", "request", "request"]
+
+
+async def test_without_its_leverage_nothing_is_opened(autojump_clock: MockClock) -> None:
+    """A proved refusal denies the order; what is held is still closed."""
+    rig = Rig("alice")
+    worker = await _worker(rig, leverage=5)
+    rig.venue.leverage_replies.append(Rejected("59102", "above the highest leverage"))
+    event = rig.event()
+    await worker.copier.handle(event, rig.clock.now())
+
+    denied = (await rig.intents(event))["alice"]
+    assert (denied.state, denied.reason) == (CopyState.DENIED, Reason.LEVERAGE_NOT_SET)
+    assert rig.venue.requests == []
+
+
+async def test_an_unknown_leverage_holds_only_its_client(autojump_clock: MockClock) -> None:
+    """While a venue does not say, that client's order is held, and sent when it has; others do not wait."""
+    rig = Rig("alice", "bob")
+    worker = await _worker(rig, leverage=5)
+    rig.venue.leverage_replies.extend([Unknown("no answer")] * 15)
+    event, begun = rig.event(), rig.clock.now()
+    async with worker.resolving():
+        await worker.copier.handle(event, begun)
+        assert rig.clock.now() - begun == pytest.approx(rig.timing.window, rel=0.1)
+        intents = await rig.intents(event)
+        assert (intents["alice"].state, intents["bob"].state) == (CopyState.HELD, CopyState.ACCEPTED)
+        await trio.sleep(10)
+
+    assert (await rig.intents(event))["alice"].state is CopyState.ACCEPTED
+    assert len(rig.venue.requests) == 2
+    assert rig.venue.doubled == []
+
+
+async def _worker(rig: Rig, **settings: Any) -> Worker:
+    """A worker of a product whose first follower has such settings."""
+    first, *others = rig.product.subscriptions
+    rig.product = replace(rig.product, subscriptions=(replace(first, **settings), *others))
+    return await rig.worker()
