@@ -10,11 +10,16 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from services.oms import standings
+from services.oms.intake import Handled
 from spider_common.clock import NS_PER_S
 from spider_common.domain.identifiers import AccountId, Venue
+from spider_common.domain.intents import LeaderEvent
+from spider_common.domain.orders import Side
 from spider_common.domain.products import Equity, Limits
+from spider_common.domain.reasons import Reason
 from spider_common.domain.risk import MARK_AGE
-from spider_common.domain.standing import Standing, Worth
+from spider_common.domain.standing import DAY, Standing, Worth
+from spider_common.messages import EquityUpdate
 from tests.oms_rig import SYMBOL, Rig, Worker
 from tests.venues.bench import DIALECTS, Dialect, open_bench
 
@@ -101,6 +106,63 @@ async def test_worth_of_who_is_limited(autojump_clock: MockClock) -> None:
     first, latest = _equity(ALICE, 1_000, now), _equity(ALICE, 900, now + 1)
     known = Worth(latest=latest, opening=first, peak=Decimal(1_000))
     assert worker.standings.of(rig.product) == {ALICE: Standing(worth=known)}
+
+
+async def _outcomes(rig: Rig, worker: Worker, event: LeaderEvent) -> dict[str, str]:
+    """What becomes of an event, by client: the reason, or the state."""
+    await worker.copier.handle(event, rig.clock.now())
+    return {client: intent.reason or intent.state for client, intent in (await rig.intents(event)).items()}
+
+
+async def test_a_limit_denies_its_own_client_alone(autojump_clock: MockClock) -> None:
+    """By the mark of the moment; what was denied is not made up, and a close always goes."""
+    rig = Rig("alice", "bob")
+    worker = await _worker(rig, max_order_notional=Decimal(59_999))
+    assert await _outcomes(rig, worker, rig.event()) == {"alice": Reason.MARK_UNKNOWN, "bob": "accepted"}
+
+    rig.venue.prices = {SYMBOL: Decimal(60_000)}
+    async with trio.open_nursery() as nursery:
+        await nursery.start(worker.standings.serve)
+        over = await _outcomes(rig, worker, rig.event(order="2"))
+        assert over == {"alice": Reason.MAX_ORDER_NOTIONAL, "bob": "accepted"}
+        within = await _outcomes(rig, worker, rig.event("0.9", order="3"))
+        assert within == {"alice": "accepted", "bob": "accepted"}
+        nursery.cancel_scope.cancel()
+    rig.venue.prices = None
+    await trio.sleep(2 * MARK_AGE / NS_PER_S)
+    stale = await _outcomes(rig, worker, rig.event("0.1", order="4"))
+    assert stale == {"alice": Reason.MARK_UNKNOWN, "bob": "accepted"}
+    closed = await _outcomes(rig, worker, rig.event("3", order="5", side=Side.SELL))
+    assert closed == {"alice": "accepted", "bob": "accepted"}
+
+
+async def test_a_loss_stops_opening_until_the_next_day(autojump_clock: MockClock) -> None:
+    """By the equity in the table: from the fact that told the loss until midnight, and for good below the
+    highest equity."""
+    rig = Rig("alice")
+    worker = await _worker(rig, max_daily_loss=Decimal(99), max_drawdown=Decimal("0.3"))
+
+    async def told(worth: int) -> str:
+        await trio.sleep(1)
+        update = EquityUpdate(venue=Venue.OKX, equity=_equity(ALICE, worth, rig.clock.now()))
+        assert await worker.executions.handle(update) == Handled()
+        await worker.reference.load()
+        return (await _outcomes(rig, worker, rig.event(order=f"{worth}")))["alice"]
+
+    assert await told(1_000) == "accepted"
+    assert await told(901) == "accepted"
+    assert await told(900) == Reason.DAILY_LOSS
+    await trio.sleep(DAY / NS_PER_S)
+    assert await told(899) == "accepted"
+    await trio.sleep(DAY / NS_PER_S)
+    assert await told(801) == "accepted"
+    await trio.sleep(DAY / NS_PER_S)
+    assert await told(703) == "accepted"
+    await trio.sleep(DAY / NS_PER_S)
+    assert await told(699) == Reason.DRAWDOWN
+    await trio.sleep(DAY / NS_PER_S)
+    stale = await _outcomes(rig, worker, rig.event(order="stale"))
+    assert stale == {"alice": Reason.EQUITY_STALE}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.venue)
