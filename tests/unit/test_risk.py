@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spider_common.domain import risk
+from spider_common.domain.held import AccountPositions, Held
 from spider_common.domain.identifiers import AccountId, ClientId, Venue
-from spider_common.domain.instruments import Mark
+from spider_common.domain.instruments import InstrumentKind, Mark
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Account, Equity, FixedRatio, Limits, Subscription
 from spider_common.domain.reasons import WORDS, Reason
@@ -48,6 +49,25 @@ def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
+def _holds(
+    told: Mapping[str, Mapping[PositionSide, Decimal]], whole: Mapping[InstrumentKind, int]
+) -> AccountPositions:
+    positions = {
+        symbol: {side: Held(ts=NOW, quantity=quantity) for side, quantity in held.items()}
+        for symbol, held in told.items()
+    }
+    return AccountPositions(positions=positions, whole=whole)
+
+
+def _times(positions: AccountPositions, times: Decimal) -> AccountPositions:
+    """The same account so many times as large."""
+    told = {
+        symbol: {side: held.quantity * times for side, held in sides.items()}
+        for symbol, sides in positions.positions.items()
+    }
+    return _holds(told, positions.whole)
+
+
 def _equity(worth: Decimal | int, ts: int = NOW, currency: str = "USDT") -> Equity:
     return Equity(account=FOLLOWER, equity=Decimal(worth), currency=currency, ts_venue=ts)
 
@@ -80,10 +100,12 @@ def standings(draw: st.DrawFn) -> Standing:
         latest, opening = (_equity(draw(signed), NOW - age, currency) for _ in range(2))
         peak = max(latest.equity, opening.equity) + draw(counts)
         worth = Worth(latest=latest, opening=opening, peak=peak)
-    at = st.tuples(st.sampled_from([SWAP.symbol, PAIR.symbol]), sides)
+    told = draw(st.dictionaries(st.sampled_from([SWAP.symbol, PAIR.symbol]), st.dictionaries(sides, signed)))
+    ages = st.sampled_from([0, 0, 0, risk.POSITIONS_AGE, risk.POSITIONS_AGE + 1])
+    swept = draw(st.dictionaries(st.sampled_from(InstrumentKind), ages))
     return Standing(
         worth=worth,
-        positions=draw(_maybe(st.dictionaries(at, signed, max_size=3))),
+        positions=_holds(told, {kind: NOW - age for kind, age in swept.items()}),
         notional=draw(_maybe(counts)),
         open_orders=draw(_maybe(st.integers(0, 5))),
     )
@@ -134,7 +156,7 @@ def _order(**fields: Any) -> Proposal:
 
 KNOWN = Standing(
     worth=Worth(latest=_equity(900), opening=_equity(1_000, NOW - 1), peak=Decimal(1_200)),
-    positions={},
+    positions=_holds({}, {InstrumentKind.SWAP: NOW, InstrumentKind.SPOT: NOW}),
     notional=Decimal(500),
     open_orders=3,
 )
@@ -222,11 +244,11 @@ def test_all_sizes_scale_alike(
     proposal: Proposal, standing: Standing, own: Limits, of_client: Limits, times: Decimal
 ) -> None:
     """An account so many times as large, with orders and limits to match, gets the same answer."""
-    worth, held = standing.worth, standing.positions
+    worth = standing.worth
     scaled = replace(proposal, quantity=proposal.quantity * times, after=proposal.after * times)
     stands = replace(
         standing,
-        positions=None if held is None else {at: quantity * times for at, quantity in held.items()},
+        positions=_times(standing.positions, times),
         notional=None if standing.notional is None else standing.notional * times,
         worth=worth
         and Worth(
@@ -246,11 +268,8 @@ def test_all_sizes_scale_alike(
 def test_both_sides_are_alike(proposal: Proposal, standing: Standing, own: Limits, of_client: Limits) -> None:
     """Sold short it is as it is bought long: no limit prefers a side."""
     assume(proposal.position_side is PositionSide.NET)
-    held = standing.positions
     mirrored = replace(proposal, quantity=-proposal.quantity, after=-proposal.after)
-    stands = replace(
-        standing, positions=None if held is None else {at: -quantity for at, quantity in held.items()}
-    )
+    stands = replace(standing, positions=_times(standing.positions, Decimal(-1)))
 
     assert _deny(mirrored, stands, own, of_client) == _deny(proposal, standing, own, of_client)
 
@@ -282,7 +301,7 @@ def test_what_is_not_needed_is_not_looked_at(
     need = risk.needs(_follows(own, of_client))
     bare = Standing(
         worth=standing.worth if Need.WORTH in need else None,
-        positions=standing.positions if Need.POSITIONS in need else None,
+        positions=standing.positions if Need.POSITIONS in need else AccountPositions(),
         notional=standing.notional if Need.POSITIONS in need else None,
         open_orders=standing.open_orders if Need.OPEN_ORDERS in need else None,
     )
@@ -354,16 +373,18 @@ def test_what_is_known_of_the_account(
 def test_a_client_is_held_to_its_whole_position() -> None:
     """The subscription's limit counts its own part; the client's what the account holds beside it too."""
     bounds = Limits(max_position_notional=Decimal(500))
-    at = (SWAP.symbol, PositionSide.NET)
+    swept = {InstrumentKind.SWAP: NOW}
     for held, reason in ((3, None), (4, Reason.MAX_POSITION_NOTIONAL), (-9, Reason.MAX_POSITION_NOTIONAL)):
-        stands = replace(KNOWN, positions={at: Decimal(held)})
+        told = {SWAP.symbol: {PositionSide.NET: Decimal(held)}}
+        stands = replace(KNOWN, positions=_holds(told, swept))
         assert _deny(_order(), stands, bounds) is None
         assert _deny(_order(), stands, NO_LIMITS, bounds) is reason
 
     unseen = _order(after=Decimal(6))  # its orders before this one do not show in the positions yet
     assert _deny(unseen, KNOWN, NO_LIMITS, bounds) is Reason.MAX_POSITION_NOTIONAL
-    unknown = replace(KNOWN, positions=None)
-    assert _deny(_order(), unknown, NO_LIMITS, bounds) is Reason.POSITIONS_UNKNOWN
+    for unknown in (AccountPositions(), _holds(told, {InstrumentKind.SWAP: NOW - risk.POSITIONS_AGE - 1})):
+        stands = replace(KNOWN, positions=unknown)
+        assert _deny(_order(), stands, NO_LIMITS, bounds) is Reason.POSITIONS_UNKNOWN
 
 
 def test_the_order_of_checks() -> None:

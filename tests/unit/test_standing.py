@@ -1,13 +1,19 @@
-"""What an account's equity has been, from facts in any order."""
+"""What an account's equity has been, from facts in any order, and what its positions are worth."""
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from spider_common.domain.identifiers import AccountId
+from spider_common.domain.held import AccountPositions, Held
+from spider_common.domain.identifiers import AccountId, Venue
+from spider_common.domain.instruments import InstrumentKind, InstrumentList, Mark
+from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Equity
-from spider_common.domain.standing import DAY, Worth
+from spider_common.domain.standing import DAY, Worth, notional
+from tests.strategies import spot, swap
 
 HOUR = DAY // 24
 times = st.integers(0, 4 * DAY)
@@ -84,3 +90,66 @@ def test_another_currency_begins_anew(history: list[Equity], ts: int) -> None:
 
     newer = ts > worth.latest.ts_venue
     assert worth.observe(other) == (Worth.of(other) if newer else worth)
+
+
+LISTED = InstrumentList(
+    [
+        swap(Venue.OKX, "BTC-USDT-SWAP", contract_size="0.01", lot="0.1", minimum="0.1"),
+        swap(Venue.OKX, "ETH-USDT-SWAP", contract_size="0.1", lot="0.1", minimum="0.1"),
+        spot(Venue.OKX, "BTC-USDT", lot="0.001"),
+    ]
+)
+
+
+def _marks(**prices: int) -> dict[str, Mark]:
+    named = {f"{coin}-USDT-SWAP": Decimal(price) for coin, price in prices.items()}
+    return {symbol: Mark(symbol=symbol, price=price, ts_venue=0) for symbol, price in named.items()}
+
+
+def _holds(whole: bool = True, **held: tuple[int, int]) -> AccountPositions:
+    """Longs and shorts by coin."""
+    sides = (PositionSide.LONG, PositionSide.SHORT)
+    return AccountPositions(
+        positions={
+            f"{coin}-USDT-SWAP": {
+                side: Held(ts=1, quantity=Decimal(quantity))
+                for side, quantity in zip(sides, quantities, strict=True)
+            }
+            for coin, quantities in held.items()
+        },
+        whole={InstrumentKind.SWAP: 1} if whole else {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("positions", "worth"),
+    [
+        (_holds(), 0),
+        (_holds(BTC=(3, 0)), 300),
+        (_holds(BTC=(3, -1)), 400),
+        (_holds(BTC=(3, -1), ETH=(0, -2)), 420),
+        (_holds(SOL=(0, 0)), None),
+        (_holds(BTC=(3, 0), SOL=(1, 0)), None),
+        (_holds(whole=False, BTC=(3, 0)), None),
+    ],
+)
+def test_positions_are_worth_their_sum(positions: AccountPositions, worth: int | None) -> None:
+    """Longs and shorts add up. It is not known without a sweep, nor with an instrument that is not listed."""
+    assert notional(Venue.OKX, positions, LISTED, _marks(BTC=100, ETH=10)) == worth
+
+
+def test_positions_without_a_mark() -> None:
+    """One that is held makes the sum unknown; one that is flat, or flat by a later sweep, does not."""
+    assert notional(Venue.OKX, _holds(BTC=(1, 0), ETH=(1, 0)), LISTED, _marks(BTC=100)) is None
+    assert notional(Venue.OKX, _holds(BTC=(1, 0), ETH=(0, 0)), LISTED, _marks(BTC=100)) == 100
+    closed = replace(_holds(BTC=(1, 0), ETH=(1, 0)), whole={InstrumentKind.SWAP: 2})
+    assert notional(Venue.OKX, closed, LISTED, {}) == 0
+
+
+def test_coins_are_no_debt() -> None:
+    """What a spot account holds is its own, and adds nothing to leverage."""
+    coins = AccountPositions(
+        positions={"BTC-USDT": {PositionSide.NET: Held(ts=1, quantity=Decimal(5))}},
+        whole={InstrumentKind.SWAP: 1, InstrumentKind.SPOT: 1},
+    )
+    assert notional(Venue.OKX, coins, LISTED, {}) == 0

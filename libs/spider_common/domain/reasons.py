@@ -76,7 +76,7 @@ WORDS = {
     Reason.DAILY_LOSS: "The account has lost more than `max_daily_loss` since midnight UTC.",
     Reason.DRAWDOWN: "The account's equity is below its highest by more than `max_drawdown`.",
     Reason.MARK_UNKNOWN: "A limit needs the mark price, which is not known or too old.",
-    Reason.POSITIONS_UNKNOWN: "A limit needs the account's positions, which are not known.",
+    Reason.POSITIONS_UNKNOWN: "A limit needs the account's positions, which are not known or too old.",
     Reason.OPEN_ORDERS_UNKNOWN: "A limit needs the account's open orders, which are not known.",
     Reason.LEVERAGE_NOT_SET: "The venue refused the leverage or the margin mode; the log has its words.",
 }

@@ -26,6 +26,8 @@ MARK_AGE: Final = 15 * _S
 """Marks older than this, in ns, do not count: three readings missed."""
 EQUITY_AGE: Final = 600 * _S
 """Equities older than this, in ns, do not count: two missed sweeps of five minutes."""
+POSITIONS_AGE: Final = EQUITY_AGE
+"""Nor do positions after so long without a sweep that names them all, whatever sockets told since."""
 
 
 _NO_LIMITS: Final = Limits()
@@ -145,12 +147,15 @@ class _Case:
 
     def of_account(self) -> Decimal | Reason:
         """What the account's position comes to: never less than the part, whose orders may not show yet."""
-        held = self.standing.positions
-        if held is None:
+        proposal, positions = self.proposal, self.standing.positions
+        held = positions.held(proposal.instrument, proposal.position_side)
+        if held is None or self.unswept(proposal.instrument.kind):
             return Reason.POSITIONS_UNKNOWN
-        proposal = self.proposal
-        position = held.get((proposal.instrument.symbol, proposal.position_side), ZERO)
-        return max(abs(position + proposal.quantity), abs(proposal.after))
+        return max(abs(held.quantity + proposal.quantity), abs(proposal.after))
+
+    def unswept(self, kind: InstrumentKind) -> bool:
+        """Whether it is long ago that the venue has named all that is held of a kind."""
+        return self.now - self.standing.positions.whole.get(kind, 0) > POSITIONS_AGE
 
 
 _Position = Callable[[], Decimal | Reason]
@@ -216,7 +221,7 @@ def _leverage(limits: Limits, case: _Case, _: _Position) -> Reason | None:
         return worth
     if isinstance(mark, Reason):
         return mark
-    if notional is None:
+    if notional is None or case.unswept(InstrumentKind.SWAP):
         return Reason.POSITIONS_UNKNOWN
     if unit_of(case.proposal.instrument.quote) != unit_of(worth.latest.currency):
         return Reason.EQUITY_CURRENCY

@@ -6,7 +6,9 @@ from typing import Final
 
 import msgspec
 
-from spider_common.domain.orders import PositionSide
+from spider_common.domain.held import AccountPositions
+from spider_common.domain.identifiers import Venue
+from spider_common.domain.instruments import InstrumentKind, InstrumentList, Mark
 from spider_common.domain.products import Equity
 from spider_common.domain.quantities import ZERO
 
@@ -59,18 +61,43 @@ class Worth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as its venue last told. None is "not known": a limit that needs it denies.
+    """An account as its venue last told. What is not known denies where a limit needs it.
 
     Attributes:
-        positions: base quantity, signed, by symbol and side; what is not there is flat.
-        notional: what the positions in swaps are worth together, longs and shorts added up.
+        worth: None: nothing was told of its equity.
+        notional: what `notional` makes of its positions.
         open_orders: how many rest at the venue.
     """
 
     worth: Worth | None = None
-    positions: Mapping[tuple[str, PositionSide], Decimal] | None = None
+    positions: AccountPositions = AccountPositions()
     notional: Decimal | None = None
     open_orders: int | None = None
+
+
+def notional(
+    venue: Venue, positions: AccountPositions, instruments: InstrumentList, marks: Mapping[str, Mark]
+) -> Decimal | None:
+    """What an account's positions in swaps are worth together, longs and shorts added up, in quote currency.
+
+    None: not known, because no sweep has told, or one of them is not listed or has no mark.
+    """
+    if InstrumentKind.SWAP not in positions.whole:
+        return None
+    total = ZERO
+    for symbol, sides in positions.positions.items():
+        instrument = instruments.get(venue, symbol)
+        if instrument is None:
+            return None
+        if instrument.kind is not InstrumentKind.SWAP:
+            continue
+        for held in (positions.held(instrument, side) for side in sides):
+            if held is None or not held.quantity:
+                continue
+            if symbol not in marks:
+                return None
+            total += abs(held.quantity) * marks[symbol].price
+    return total
 
 
 def _midnight(ts: int) -> int:
