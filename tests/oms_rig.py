@@ -24,6 +24,7 @@ from spider_common.secret import Credentials, Secret
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_table import MemoryTable
+from spider_common.stores.positions import PositionStore
 from spider_common.stores.secrets import MemorySecrets
 from spider_common.stores.trading import Stored, TradingStore
 from spider_common.telemetry.logs import logger
@@ -56,7 +57,7 @@ class Rig:
         self.timeline: list[str] = []
         self.lines: list[str] = []
         self.table = TroubledTable(MemoryTable(schema.TRADING, self.clock), self.timeline)
-        self.trading = TradingStore(self.table)
+        self.trading, self.positions = TradingStore(self.table), PositionStore(self.table)
         listed = [
             swap(Venue.OKX, SYMBOL, contract_size="0.01", lot="0.1", minimum="0.1"),
             spot(Venue.OKX, COINS, lot="0.001"),
@@ -113,7 +114,9 @@ class Worker:
         self._rig = rig
         log, trading, clock, timing = rig.log, rig.trading, rig.clock, rig.timing
         self.reference = Reference(config=rig.config, trading=trading, venues=rig.venues, log=log)
-        self.standings = Standings(venues=rig.venues, reference=self.reference, log=log)
+        self.standings = Standings(
+            venues=rig.venues, reference=self.reference, positions=rig.positions, log=log
+        )
         self.journal = Journal(
             owner=owner,
             timing=timing,

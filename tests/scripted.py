@@ -245,6 +245,7 @@ class TroubledTable:
         self._table, self._timeline = table, timeline
         self._write_troubles: list[Trouble] = []
         self._read_troubles: list[Trouble] = []
+        self._query_troubles: list[Trouble] = []
 
     def trouble_writes(self, *troubles: Trouble) -> None:
         """Each strikes the first write from now on that it matches."""
@@ -262,7 +263,16 @@ class TroubledTable:
                 raise trouble.error
         return await self._table.get(key)
 
+    def trouble_queries(self, *troubles: Trouble) -> None:
+        """Each strikes the first query from now on of a partition that it matches."""
+        self._query_troubles.extend(troubles)
+
     async def query(self, pk: str, **arguments: Any) -> Page:
+        for trouble in self._query_troubles:
+            if trouble.touching in pk:
+                self._query_troubles.remove(trouble)
+                await trio.lowlevel.checkpoint()
+                raise trouble.error
         return await self._table.query(pk, **arguments)
 
     async def write(self, *changes: Change) -> tuple[Row, ...]:

@@ -190,6 +190,16 @@ def equity_key(venue: str, account: str) -> Key:
     return Key(equity_partition(venue), account)
 
 
+def held_partition(venue: str) -> str:
+    """The partition that holds what each account of a venue holds."""
+    return _join("held", venue)
+
+
+def held_key(venue: str, account: str) -> Key:
+    """What an account holds, as its venue tells, whoever traded it."""
+    return Key(held_partition(venue), account)
+
+
 def holdings_partition(client: str) -> str:
     """The partition that holds a client's attributed positions."""
     return _join("holdings", client)

@@ -75,7 +75,7 @@ async def serve_oms(
     """
     log, trading, clock, timing = ports.log, ports.trading, ports.clock, ports.timing
     reference = Reference(config=ports.config, trading=trading, venues=ports.venues, log=log)
-    standings = Standings(venues=ports.venues, reference=reference, log=log)
+    standings = Standings(venues=ports.venues, reference=reference, positions=ports.positions, log=log)
     journal = Journal(
         owner=ports.owner,
         timing=timing,

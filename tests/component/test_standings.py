@@ -11,16 +11,21 @@ from trio.testing import MockClock
 
 from services.oms import standings
 from services.oms.intake import Handled
+from services.oms.positions import Positions
 from spider_common.clock import NS_PER_S
 from spider_common.domain.identifiers import AccountId, Venue
+from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.intents import LeaderEvent
-from spider_common.domain.orders import Side
+from spider_common.domain.orders import PositionSide, Side
 from spider_common.domain.products import Equity, Limits
 from spider_common.domain.reasons import Reason
+from spider_common.domain.requests import PositionFact
 from spider_common.domain.risk import MARK_AGE
 from spider_common.domain.standing import DAY, Standing, Worth
-from spider_common.messages import EquityUpdate
+from spider_common.messages import EquityUpdate, PositionUpdate
+from spider_common.stores.table import Unavailable
 from tests.oms_rig import SYMBOL, Rig, Worker
+from tests.scripted import Trouble
 from tests.venues.bench import DIALECTS, Dialect, open_bench
 
 ALICE, BOB = AccountId("alice-account"), AccountId("bob-account")
@@ -106,6 +111,70 @@ async def test_worth_of_who_is_limited(autojump_clock: MockClock) -> None:
     first, latest = _equity(ALICE, 1_000, now), _equity(ALICE, 900, now + 1)
     known = Worth(latest=latest, opening=first, peak=Decimal(1_000))
     assert worker.standings.of(rig.product) == {ALICE: Standing(worth=known)}
+
+
+async def _tell(rig: Rig, account: AccountId, quantity: str) -> None:
+    """A sweep says what an account holds, and that this is all."""
+    fact = PositionFact(
+        venue=Venue.OKX,
+        account=account,
+        symbol=SYMBOL,
+        position_side=PositionSide.NET,
+        quantity=Decimal(quantity),
+        entry_price=None,
+        ts_venue=rig.clock.now(),
+    )
+    update = PositionUpdate(
+        venue=Venue.OKX,
+        account=account,
+        positions=(fact,),
+        whole=(InstrumentKind.SWAP,),
+        asked=rig.clock.now(),
+    )
+    await Positions(rig.positions, rig.log).handle(update)
+
+
+async def test_positions_are_read_for_who_needs_them(autojump_clock: MockClock) -> None:
+    """At once for the first event under a limit, then now and then; a silent table keeps the last."""
+    rig = Rig("alice", "bob")
+    worker = await _worker(rig, max_leverage=Decimal(3))
+    rig.venue.prices = {SYMBOL: Decimal(60_000)}
+    await _tell(rig, ALICE, "-2")
+    await worker.standings.know(rig.product)
+    stands = worker.standings.of(rig.product)[ALICE]
+    assert stands.notional == 120_000
+    assert stands.positions == (await rig.positions.positions(Venue.OKX, ALICE)).value
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(worker.standings.serve)
+        rig.venue.prices = {SYMBOL: Decimal(50_000)}
+        await _tell(rig, ALICE, "3")
+        await trio.sleep(1.1 * standings.READ_S)
+        assert worker.standings.of(rig.product)[ALICE].notional == 150_000
+        rig.table.trouble_queries(Trouble(Unavailable("no answer"), "held"))
+        await trio.sleep(standings.READ_S)
+        assert worker.standings.of(rig.product)[ALICE].notional == 150_000
+        nursery.cancel_scope.cancel()
+    assert json.loads(rig.lines[-1])["event"] == "positions.stale"
+
+
+async def test_leverage_counts_all_that_the_account_holds(autojump_clock: MockClock) -> None:
+    """Our own orders and others', by the newest word of the venue; without any word nothing is opened."""
+    rig = Rig("alice", "bob")
+    worker = await _worker(rig, max_leverage=Decimal(3))
+    rig.venue.prices = {SYMBOL: Decimal(60_000)}
+    await rig.trading.put_equity(Venue.OKX, _equity(ALICE, 60_000, rig.clock.now()))
+    unknown = await _outcomes(rig, worker, rig.event(order="1"))
+    assert unknown == {"alice": Reason.POSITIONS_UNKNOWN, "bob": "accepted"}
+
+    await _tell(rig, ALICE, "-2")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(worker.standings.serve)
+        assert (await _outcomes(rig, worker, rig.event(order="2")))["alice"] == "accepted"
+        await _tell(rig, ALICE, "2.1")
+        await trio.sleep(1.1 * standings.READ_S)
+        assert (await _outcomes(rig, worker, rig.event(order="3")))["alice"] == Reason.MAX_LEVERAGE
+        nursery.cancel_scope.cancel()
 
 
 async def _outcomes(rig: Rig, worker: Worker, event: LeaderEvent) -> dict[str, str]:

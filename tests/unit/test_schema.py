@@ -24,6 +24,8 @@ KEYS = st.one_of(
     st.builds(schema.account_fact_key, NAMES, NAMES, NAMES),
     st.builds(schema.account_fact_key, NAMES, NAMES, NAMES, NAMES),
     st.builds(schema.position_key, NAMES, NAMES, NAMES),
+    st.builds(schema.equity_key, NAMES, NAMES),
+    st.builds(schema.held_key, NAMES, NAMES),
 )
 
 
@@ -41,9 +43,11 @@ def test_a_key_can_be_taken_apart(key: Key) -> None:
         "execution": lambda: schema.execution_key(names[0], names[1], rest[0], rest[1], rest[2]),
         "fact": lambda: schema.account_fact_key(names[0], names[1], *rest),
         "position": lambda: schema.position_key(names[0], rest[0], rest[1]),
-    }[leaf]()
+        "equity": lambda: schema.equity_key(names[0], leaf),
+        "held": lambda: schema.held_key(names[0], leaf),
+    }[kind if kind in {"equity", "held"} else leaf]()
     assert rebuilt == key
-    assert kind in {"event", "shard", "order", "account", "holdings"}
+    assert kind in {"event", "shard", "order", "account", "holdings", "equity", "held"}
 
 
 @pytest.mark.parametrize("bad", ["", "a#b"])

@@ -45,14 +45,19 @@ class PositionStore:
 
     async def positions(self, venue: Venue, account: AccountId) -> Stored[AccountPositions]:
         """What is known of an account's positions; version 0 if nothing is."""
-        found = await self._get(schema.account_fact_key(venue, account, "positions"), AccountPositions)
+        found = await self._get(schema.held_key(venue, account), AccountPositions)
         return found or Stored(AccountPositions(), 0)
 
     async def save_positions(
         self, venue: Venue, account: AccountId, positions: Stored[AccountPositions]
     ) -> None:
         """Replaces it. Raises Conflict: somebody else did meanwhile."""
-        await self._put(schema.account_fact_key(venue, account, "positions"), positions)
+        await self._put(schema.held_key(venue, account), positions)
+
+    async def all_positions(self, venue: Venue) -> dict[AccountId, AccountPositions]:
+        """What is known of every account of a venue of which anything is."""
+        rows = await self._all(schema.held_partition(venue), "")
+        return {AccountId(row.sk): msgspec.json.decode(row.doc, type=AccountPositions) for row in rows}
 
     async def books(self, product: ProductId, shard: int) -> dict[str, Book]:
         """A shard's books by the leader's symbol."""
