@@ -22,7 +22,15 @@ from spider_common.clock import SystemClock
 from spider_common.domain.executions import Execution
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.quantities import canonical
-from spider_common.messages import EquityUpdate, FollowerUpdate, LeaderOrder, UnreadableMessage, decode
+from spider_common.messages import (
+    DeskOrder,
+    EquityUpdate,
+    FollowerUpdate,
+    LeaderOrder,
+    PositionUpdate,
+    UnreadableMessage,
+    decode,
+)
 from spider_common.network import SystemNetwork
 from spider_common.sdk.aws import open_aws
 from spider_common.settings import CommonSettings
@@ -189,6 +197,13 @@ def in_words(body: str) -> str:
                 f"event {fact.event_id} for {event.product}, shard {event.shard} of {event.shards}: "
                 f"leader {fact.account} at {fact.venue}, {_order(fact)}"
             )
+        case DeskOrder(event=event):
+            asked = f"{event.action} {event.symbol} of {event.client}, {event.cause}"
+            return (
+                f"event {event.event_id} for {event.product}, shard {event.shard} of {event.shards}: {asked}"
+            )
+        case PositionUpdate(account=account, venue=venue, positions=positions):
+            return f"account {account} at {venue} holds {len(positions)} positions"
         case FollowerUpdate(fact=told, execution=fill):
             parts = [_order(told)] if told else []
             parts += [_fill(fill)] if fill else []
