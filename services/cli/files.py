@@ -192,4 +192,5 @@ def _known(venue: Venue, listed: Listed) -> Instrument:
         lot=listed.lot,
         minimum=listed.minimum,
         tick=listed.tick,
+        minimum_notional=listed.minimum_notional,
     )

@@ -27,6 +27,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     contract_value: Decimal = Decimal(1)
     contract_multiplier: Decimal = Decimal(1)
     leverage: Decimal = Decimal(100)  # the highest one
+    minimum_notional: Decimal = Decimal(0)  # what an order that opens must be worth, in quote currency
 
     @property
     def unit(self) -> Decimal:
@@ -50,7 +51,15 @@ def _swap(base: str, *, contract: str, tick: str, price: str) -> Instrument:
 
 
 def _spot(
-    symbol: str, base: str, *, lot: str, minimum: str, maximum: str, tick: str, price: str
+    symbol: str,
+    base: str,
+    *,
+    lot: str,
+    minimum: str,
+    maximum: str,
+    tick: str,
+    price: str,
+    notional: int = 0,
 ) -> Instrument:
     """A spot pair against USDT. `symbol`: the venue's name, with SPOT_MARK where a swap has the same."""
     return Instrument(
@@ -63,6 +72,7 @@ def _spot(
         minimum=Decimal(minimum),
         maximum=Decimal(maximum),
         price=Decimal(price),
+        minimum_notional=Decimal(notional),
     )
 
 
@@ -85,6 +95,7 @@ def _coin_swap(
     minimum: str = "",
     maximum: str = "1000000000",
     leverage: int = 100,
+    notional: int = 5,
 ) -> Instrument:
     """A swap whose sizes are in base coin; the minimum is a lot unless it is named."""
     return Instrument(
@@ -98,6 +109,7 @@ def _coin_swap(
         maximum=Decimal(maximum),
         price=Decimal(price),
         leverage=Decimal(leverage),
+        minimum_notional=Decimal(notional),
     )
 
 
@@ -114,6 +126,7 @@ BITGET_INSTRUMENTS: Final = (
         maximum="1000",
         tick="0.01",
         price="60000",
+        notional=1,
     ),
     _spot(
         "ETHUSDT@spot",
@@ -123,13 +136,14 @@ BITGET_INSTRUMENTS: Final = (
         maximum="20000",
         tick="0.01",
         price="3000",
+        notional=1,
     ),
 )
 BINGX_INSTRUMENTS: Final = (
-    _coin_swap("BTC-USDT", lot="0.0001", tick="0.1", price="60000", leverage=125),
-    _coin_swap("ETH-USDT", lot="0.01", tick="0.01", price="3000", leverage=125),
-    _coin_swap("SOL-USDT", lot="0.1", tick="0.001", price="150", leverage=125),
-    _coin_swap("DOGE-USDT", lot="1", minimum="14", tick="0.00001", price="0.15", leverage=125),
+    _coin_swap("BTC-USDT", lot="0.0001", tick="0.1", price="60000", leverage=125, notional=2),
+    _coin_swap("ETH-USDT", lot="0.01", tick="0.01", price="3000", leverage=125, notional=2),
+    _coin_swap("SOL-USDT", lot="0.1", tick="0.001", price="150", leverage=125, notional=2),
+    _coin_swap("DOGE-USDT", lot="1", minimum="14", tick="0.00001", price="0.15", leverage=125, notional=2),
     _spot(
         f"BTC-USDT{SPOT_MARK}",
         "BTC",
@@ -138,6 +152,7 @@ BINGX_INSTRUMENTS: Final = (
         maximum="1000",
         tick="0.01",
         price="60000",
+        notional=2,
     ),
     _spot(
         f"ETH-USDT{SPOT_MARK}",
@@ -147,5 +162,6 @@ BINGX_INSTRUMENTS: Final = (
         maximum="20000",
         tick="0.01",
         price="3000",
+        notional=2,
     ),
 )

@@ -24,6 +24,7 @@ async def instruments(bench: Bench) -> None:
         assert (known.lot, known.minimum, known.tick) == (item.lot, item.minimum, item.tick)
         assert (known.base, known.quote, known.settle) == (item.base, "USDT", "USDT")
         assert known.contract_size == item.unit
+        assert known.minimum_notional == item.minimum_notional
 
 
 @card("account.server_time")

@@ -171,6 +171,18 @@ async def below_minimum(bench: Bench) -> None:
     await never_sent(bench, size=bench.instrument.minimum / 2)
 
 
+@card("order.below_the_value")
+async def below_the_value(bench: Bench) -> None:
+    least = bench.instrument.minimum_notional
+    price = least / (2 * bench.instrument.minimum_base) // bench.instrument.tick * bench.instrument.tick
+    if price > 0:  # OKX lists no value
+        small = bench.resting(price=price, size=bench.instrument.minimum)
+        assert isinstance(await bench.place(small), Rejected)
+    price = 2 * least / bench.instrument.minimum_base // bench.instrument.tick * bench.instrument.tick
+    enough = bench.resting(1, price=price or Decimal(50_000), size=bench.instrument.minimum)
+    accepted(await bench.place(enough))
+
+
 @card("order.off_the_lot")
 async def off_the_lot(bench: Bench) -> None:
     await never_sent(bench, size=bench.size + bench.instrument.lot / 2)

@@ -36,6 +36,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         lot: smallest step of venue size.
         minimum: smallest venue size of an order.
         tick: smallest price step, in quote currency.
+        minimum_notional: smallest value of an order that opens, in quote currency; 0 where none is listed.
     """
 
     venue: Venue
@@ -48,6 +49,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     lot: Decimal
     minimum: Decimal
     tick: Decimal
+    minimum_notional: Decimal = Decimal(0)
 
     @property
     def lot_base(self) -> Decimal:

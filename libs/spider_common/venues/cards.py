@@ -63,6 +63,7 @@ _GROUPS: Final = {
         "hedge": "In hedge mode long and short are opened and closed beside each other.",
         "conditional": "A stop loss waits, is found as live, and is cancelled; nothing is filled.",
         "below_minimum": "A size below the minimum is refused by us: the venue hears nothing.",
+        "below_the_value": "An order worth less than the venue lists is rejected, one worth it is accepted.",
         "off_the_lot": "A size between two lots is refused by us: the venue hears nothing.",
         "off_the_tick": "A price between two ticks is refused by us: the venue hears nothing.",
         "not_listed": "An instrument that is not listed is refused by us: the venue hears nothing.",
@@ -107,7 +108,7 @@ _GROUPS: Final = {
         "stated": "Capabilities state amendment, expiry, batches and limits for people.",
     },
     "account": {
-        "instruments": "Every listed instrument is known with its steps and its contract in base coin.",
+        "instruments": "Every instrument is known with its steps, its contract in base coin and least value.",
         "server_time": "The venue's clock is told.",
         "marks": "The price of every listed instrument is told, as of now.",
         "permissions": "A key that trades and cannot withdraw, and from where, is told.",

@@ -374,7 +374,7 @@ def contract(item: Instrument, index: int) -> Fields:
         "takerFeeRate": 0.0005,
         "tradeMinLimit": 0,
         "tradeMinQuantity": float(item.minimum),
-        "tradeMinUSDT": 2,
+        "tradeMinUSDT": int(item.minimum_notional),
         "maxLongLeverage": leverage,
         "maxShortLeverage": leverage,
         "currency": item.quote,

@@ -33,7 +33,6 @@ _STATUS: Final = {
     "filled": "FILLED",
     "canceled": "CANCELED",
 }
-_LEAST_VALUE: Final = Decimal(2)  # USDT
 _MOST_VALUE: Final = Decimal(10_000_000)
 _MOST_ORDERS: Final = 100
 _MOST_FILLS: Final = 500
@@ -65,7 +64,8 @@ def _new_order(call: Call) -> NewOrder:
 
 def _place(call: Call) -> Fields:
     new = _new_order(call)
-    if new.size * (new.price or call.exchange.market(new.symbol).price) < _LEAST_VALUE:
+    market = call.exchange.market(new.symbol)
+    if new.size * (new.price or market.price) < market.instrument.minimum_notional:
         raise BingxError("100400", words="check limit entrust value fail, entrust volume too low")
     try:
         order = call.exchange.place(call.account, new, call.now)
@@ -241,7 +241,7 @@ def _pair(item: Instrument) -> Fields:
         "symbol": venue_symbol(item.symbol),
         "minQty": float(item.minimum),
         "maxQty": float(item.maximum),
-        "minNotional": float(_LEAST_VALUE),
+        "minNotional": float(item.minimum_notional),
         "maxNotional": float(_MOST_VALUE),
         "status": 1,
         "tickSize": float(item.tick),

@@ -1,7 +1,6 @@
 """BingX trade endpoints: place, amend, replace, cancel, and what became of it."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Final
 
 from services.simulator.bingx import shapes
@@ -12,7 +11,6 @@ from services.simulator.ledger import Executed, Kind, Order, Side
 from services.simulator.rules import NewOrder, RefusedError
 from spider_common.clock import NS_PER_MS
 
-_LEAST_VALUE: Final = Decimal(2)  # USDT, of an opening order
 _KINDS: Final[dict[str, Kind]] = {
     "": "limit",
     "GTC": "limit",
@@ -67,7 +65,8 @@ def _enter(call: Call, new: NewOrder) -> Order:
     market = call.exchange.market(new.symbol)
     opening = not new.closes_only
     try:
-        if opening and new.size > 0 and new.size * (new.price or market.price) < _LEAST_VALUE:
+        least = market.instrument.minimum_notional
+        if opening and new.size > 0 and new.size * (new.price or market.price) < least:
             raise BingxError("110425")
         order = call.exchange.place(call.account, new, call.now)
     except RefusedError as refused:

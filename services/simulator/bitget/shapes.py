@@ -298,7 +298,7 @@ def contract(item: Instrument) -> Fields:
         "maxSymbolOrderNum": "200",
         "minLever": "1",
         "minTradeNum": number(item.minimum),
-        "minTradeUSDT": "5",
+        "minTradeUSDT": number(item.minimum_notional),
         "offTime": "-1",
         "openCostUpRatio": "0.01",
         "posLimit": "0.1",

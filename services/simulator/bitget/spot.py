@@ -18,7 +18,6 @@ from services.simulator.ledger import Executed, Order
 from services.simulator.rules import NewOrder
 from spider_common.domain.instruments import SPOT_MARK
 
-_LEAST_USDT: Final = 1
 _NO_BALANCE: Final = "43012"
 _NOT_FOUND: Final = "43001"
 
@@ -67,7 +66,8 @@ def _place(call: Call) -> Fields:
 
 
 def _placed(call: Call, new: NewOrder) -> Fields:
-    if new.size * (new.price or call.exchange.markets[new.symbol].price) < _LEAST_USDT:
+    market = call.exchange.markets[new.symbol]
+    if new.size * (new.price or market.price) < market.instrument.minimum_notional:
         raise BitgetError("45110")
     order = placed(call, new, insufficient_margin=_NO_BALANCE)
     return {"clientOid": order.client_order_id or f"sim{order.order_id}", "orderId": order.order_id}

@@ -163,7 +163,7 @@ def pair(item: Instrument) -> Fields:
         "makerFeeRate": "0.001",
         "maxTradeAmount": number(item.maximum),
         "minTradeAmount": number(item.minimum),
-        "minTradeUSDT": "1",
+        "minTradeUSDT": number(item.minimum_notional),
         "openTime": "",
         "orderQuantity": "200",
         "pricePrecision": _places(item.tick),

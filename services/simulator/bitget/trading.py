@@ -15,7 +15,6 @@ from spider_common.clock import NS_PER_MS, NS_PER_S
 
 _KEEP: Final = 90 * 24 * 3600 * NS_PER_S  # history is of three months
 _MAX_PAGE: Final = 100
-_LEAST_USDT: Final = 5  # what an opening order must be worth
 _MARGIN: Final = {"crossed": "cross", "isolated": "isolated"}
 _OPPOSITE: Final[dict[Side, Side]] = {"buy": "sell", "sell": "buy"}
 
@@ -72,8 +71,9 @@ def _place(call: Call) -> Fields:
         client_order_id=body.client_oid,
         margin_mode=_MARGIN[body.margin_mode],
     )
-    price = new.price or call.exchange.markets[body.symbol].price
-    if not new.closes_only and new.size * price < _LEAST_USDT:
+    market = call.exchange.markets[body.symbol]
+    least = market.instrument.minimum_notional
+    if not new.closes_only and new.size * (new.price or market.price) < least:
         raise BitgetError("45110")
     order = placed(call, new)
     return {"clientOid": order.client_order_id or f"sim{order.order_id}", "orderId": order.order_id}

@@ -300,6 +300,7 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
         lot=lot,
         minimum=max(amount(row, "tradeMinQuantity", place), lot),
         tick=tick,
+        minimum_notional=amount(row, "tradeMinUSDT", place, empty=ZERO),
     )
 
 

@@ -161,7 +161,7 @@ def mark(row: Row, *, place: str, instruments: InstrumentList) -> Mark | None:
 def instrument(row: Row, *, place: str) -> Instrument | None:
     """A pair of ``common/symbols``; None for one that is not quoted in USDT or not open to the API.
 
-    The least order is a value there (``minNotional``), which needs a price: the venue judges it.
+    The least order is a value there (``minNotional``); in base coin it is a lot.
     """
     symbol = text(row, "symbol", place)
     base, _, quote = symbol.partition("-")
@@ -180,6 +180,7 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
         lot=lot,
         minimum=lot,
         tick=_step(row, "tickSize", place),
+        minimum_notional=amount(row, "minNotional", place, empty=ZERO),
     )
 
 

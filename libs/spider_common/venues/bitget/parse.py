@@ -277,6 +277,7 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
         lot=step(row, "sizeMultiplier", place),
         minimum=step(row, "minTradeNum", place),
         tick=step(row, "priceEndStep", place).scaleb(one_of(row, "pricePlace", place, _SHIFT)),
+        minimum_notional=amount(row, "minTradeUSDT", place, empty=_NOTHING),
     )
 
 

@@ -218,6 +218,7 @@ def instrument(row: Row, *, place: str) -> Instrument | None:
         lot=lot,
         minimum=max(amount(row, "minTradeAmount", place, empty=_NOTHING), lot),
         tick=one_of(row, "pricePrecision", place, _STEP),
+        minimum_notional=amount(row, "minTradeUSDT", place, empty=_NOTHING),
     )
 
 
