@@ -13,6 +13,7 @@ FaultKind = Literal[
     "error_without_effect",  # the same 502, and nothing happened
     "hold_request",  # the request waits for `delay` before the venue looks at it
     "hide_order",  # the accepted order is "not found" for `delay`
+    "maintenance",  # this request and, for `delay`, all others get the venue's word for it and have no effect
     "duplicate_push",
     "drop_push",
     "overtake_push",  # the account's next push is told before it

@@ -57,6 +57,7 @@ class Venue:
         self._published = 0
         self._hidden_until: dict[str, int] = {}  # order id -> Unix ns
         self._silent_until: dict[str, int] = {}  # account -> Unix ns
+        self._closed_until = 0  # Unix ns
         self._overtaken: dict[str, list[Callable[[Session], None]]] = {}  # by account
         self._consequences: list[Callable[[], None]] = []
         self._conditionals: Conditionals | None = None
@@ -140,6 +141,15 @@ class Venue:
             return None
         return bad_gateway if "error_with_effect" in struck else answer
 
+    def close(self, fault: Fault) -> None:
+        """Begins a maintenance."""
+        self._closed_until = self.clock.now() + fault.delay
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is under maintenance: its REST side looks at nothing."""
+        return self._closed_until > self.clock.now()
+
     def drop_sockets(self, account: str) -> None:
         """Breaks every private socket of an account."""
         for session in self.sessions(account):
@@ -168,5 +178,6 @@ class Venue:
         self._published = 0
         self._hidden_until.clear()
         self._silent_until.clear()
+        self._closed_until = 0
         self._overtaken.clear()
         self.clock.ahead = 0

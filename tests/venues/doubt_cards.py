@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 import trio
 
 from spider_common.clock import NS_PER_S
@@ -12,6 +13,7 @@ from spider_common.venues.outcomes import (
     Rejected,
     Unknown,
     Unsent,
+    VenueError,
 )
 from tests.venues.bench import Bench, key
 from tests.venues.cards import accepted, card, found
@@ -39,6 +41,26 @@ async def error_with_effect(bench: Bench) -> None:
 @card("doubt.error_without_effect")
 async def error_without_effect(bench: Bench) -> None:
     await in_doubt(bench, "error_without_effect", there=False)
+
+
+@card("doubt.maintenance")
+async def maintenance(bench: Bench) -> None:
+    accepted(await bench.place(bench.resting()))
+    bench.arm("maintenance", delay=60 * NS_PER_S)
+    assert isinstance(await bench.place(bench.order(1)), Unsent | Unknown)
+    assert isinstance(await bench.place(bench.order(2)), Unsent | Unknown)
+    assert isinstance(await bench.cancel(bench.ref()), Unsent | Unknown)
+    change = bench.change(size=bench.size * 2, price=Decimal(50_000))
+    assert isinstance(await bench.amend(change), Unsent | Unknown)
+    assert isinstance(await bench.find(), Unknown)
+    for question in (bench.sweep(), bench.client.marks(), bench.client.server_time()):
+        with pytest.raises(VenueError):
+            await question
+    assert [order.open for order in bench.orders()] == [True]
+    await trio.sleep(60)
+    assert found(await bench.find()).fact.status is OrderStatus.LIVE
+    assert await bench.find(1) == NotFound()
+    accepted(await bench.place(bench.order(3)))
 
 
 @card("doubt.reply_late")

@@ -73,6 +73,7 @@ _GROUPS: Final = {
         "reply_lost": "The answer is lost after the order was taken: unknown, and the order is found.",
         "error_with_effect": "A gateway's error after the order was taken: unknown, and the order is found.",
         "error_without_effect": "A gateway's error without an order: unknown, and nothing is found.",
+        "maintenance": "Under maintenance orders are unknown or unsent, never rejected; questions fail.",
         "reply_late": "An answer that takes too long is not waited for: unknown, and the order is found.",
         "hidden": "An accepted order that queries do not show yet is not found, and later found.",
         "expired_on_the_way": "A request that arrives after its expiry places nothing.",

@@ -14,6 +14,7 @@ _MESSAGES: Final = {
     "100412": "Null signature",
     "100413": "Incorrect apiKey",
     "100421": "Null timestamp or timestamp mismatch",
+    "100503": "service unavailable, please try again later",
     "101204": "Insufficient margin",
     "101205": "No position to close",
     "101215": "The Maker (Post Only) order ensures that the user always acts as a maker",

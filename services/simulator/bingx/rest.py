@@ -42,6 +42,8 @@ class BingxRest:
         now = self._venue.clock.now()
         if (refused := self._check_address(now)) is not None:
             return refused
+        if self._venue.closed:
+            return _refusal(BingxError("100503"))
         name = request.path.removeprefix(PREFIX)
         endpoint = _ENDPOINTS.get((request.method, name))
         if endpoint is None:
@@ -73,6 +75,9 @@ class BingxRest:
         """A request that changes orders, with the faults that strike it."""
         assert endpoint.operation != "query", "queries change nothing"
         struck = self._venue.faults.strike(endpoint.operation, call.account.name)
+        if "maintenance" in struck:
+            self._venue.close(struck["maintenance"])
+            raise BingxError("100503")
         if "error_without_effect" in struck:
             return _NO_ANSWER
         if "hold_request" in struck:

@@ -22,6 +22,7 @@ _MESSAGES: Final = {
     "40019": "Parameter {} cannot be empty",
     "40034": "Parameter {} does not exist",
     "40109": "The data of the order cannot be found, please confirm the order number",
+    "40200": "Server upgrade, please try again later",
     "40404": "Request URL NOT FOUND",
     "40762": "The order amount exceeds the balance",
     "40768": "Order does not exist",

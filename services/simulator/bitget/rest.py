@@ -50,7 +50,10 @@ class BitgetRest:
             return self._reply(error.code, error.message, None, error.status)
 
     def _admit(self, request: Request, now: int) -> tuple[Endpoint, Call]:
-        """Raises BitgetError: 40404 no such path, 429 too many calls, and those of `authenticate`."""
+        """Raises BitgetError: 40200 maintenance, 40404 no such path, 429 too many calls, and those of
+        `authenticate`."""
+        if self._venue.closed:
+            raise BitgetError("40200")
         name = request.path.removeprefix(PREFIX)
         endpoint = self._endpoints.get((request.method, name))
         if endpoint is None:
@@ -66,6 +69,9 @@ class BitgetRest:
         """A request that changes orders, with the faults that strike it."""
         assert endpoint.operation != "query", "queries change nothing"
         struck = self._venue.faults.strike(endpoint.operation, call.account.name)
+        if "maintenance" in struck:
+            self._venue.close(struck["maintenance"])
+            raise BitgetError("40200")
         if "error_without_effect" in struck:
             return _BAD_GATEWAY
         if "hold_request" in struck:

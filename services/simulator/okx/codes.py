@@ -7,6 +7,7 @@ from services.simulator.rules import RefusedError
 # Those that are not listed here come with HTTP 200.
 _HTTP_STATUS: Final = {
     "50000": 400,
+    "50001": 503,
     "50002": 400,
     "50011": 429,
     "50014": 400,
@@ -27,6 +28,7 @@ _HTTP_STATUS: Final = {
 _MESSAGES: Final = {
     "404": "Not Found",
     "50000": "Body for POST request cannot be empty.",
+    "50001": "Service temporarily unavailable. Please try again later.",
     "50002": "JSON syntax error",
     "50011": "Too Many Requests",
     "50014": "Parameter {} can not be empty.",

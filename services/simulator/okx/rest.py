@@ -50,6 +50,9 @@ class OkxRest:
         """A request that changes orders, with the faults that strike it."""
         assert endpoint.operation != "query", "queries change nothing"
         struck = self._venue.faults.strike(endpoint.operation, call.account.name)
+        if "maintenance" in struck:
+            self._venue.close(struck["maintenance"])
+            raise OkxError("50001")
         if "error_without_effect" in struck:
             return _BAD_GATEWAY
         if endpoint.operation != "cancel":
@@ -68,6 +71,8 @@ class OkxRest:
         )
 
     def _find(self, method: str, name: str) -> Endpoint:
+        if self._venue.closed:
+            raise OkxError("50001")
         endpoint = self._endpoints.get((method, name))
         if endpoint is None:
             known = any(path == name for _, path in self._endpoints)
