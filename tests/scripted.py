@@ -75,7 +75,13 @@ class ScriptedVenue:
     """
 
     capabilities = Capabilities(
-        amends="amend", expiry="script", batch_orders=1, hedge_mode=True, sockets=None, limits={}
+        amends="amend",
+        names_parent=True,
+        expiry="script",
+        batch_orders=1,
+        hedge_mode=True,
+        sockets=None,
+        limits={},
     )
 
     socket_url = "ws://venue.test/private"

@@ -106,12 +106,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         amends: "amend" keeps the order, "replace" makes a new one of it.
+        names_parent: every fact of an order that a conditional order has become names that one. Where some do
+            not, none does: an order must not be taken for two.
         expiry: what makes the venue refuse a request that arrives late.
         batch_orders: orders a request at the most; 1 where there is no batch.
         sockets: private sockets that one address may have open; None where the venue names no number.
     """
 
     amends: str
+    names_parent: bool
     expiry: str
     batch_orders: int
     hedge_mode: bool

@@ -120,6 +120,7 @@ class BingxClient:
         shown = {name: getattr(limits, name) for name in limits.__struct_fields__}
         return Capabilities(
             amends="amend",
+            names_parent=True,
             expiry="timestamp and recvWindow, at most 5 s",
             batch_orders=5,
             hedge_mode=True,

@@ -98,6 +98,7 @@ class BitgetClient:
     def capabilities(self) -> Capabilities:
         return Capabilities(
             amends="replace",
+            names_parent=False,
             expiry="timestamp set back" if self._request_age else "30 s after signing",
             batch_orders=1,
             hedge_mode=True,

@@ -64,7 +64,8 @@ class Questions:
     ) -> None:
         """Adds the conditional orders that wait, and of the latest hundred of each kind those ended since.
 
-        An order of `facts` that one of them has set off gets it as parent, and its client order id.
+        An order of `facts` that one of them has set off gets its client order id. Not its own as the parent:
+        the socket cannot tell that, and an order must be told in one way.
         """
         for plan in _PLANS:
             asked = {"productType": PRODUCT, "planType": plan}
@@ -78,11 +79,8 @@ class Questions:
                 fact, made = self._plan_order(row, place, account), parse.set_off(row, place)
                 if fact.ts_venue >= since:
                     facts[fact.venue_order_id] = fact
-                if made in facts:
-                    client = fact.client_order_id or facts[made].client_order_id
-                    facts[made] = msgspec.structs.replace(
-                        facts[made], parent=fact.venue_order_id, client_order_id=client
-                    )
+                if made in facts and fact.client_order_id:
+                    facts[made] = msgspec.structs.replace(facts[made], client_order_id=fact.client_order_id)
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
         product = {"productType": PRODUCT}

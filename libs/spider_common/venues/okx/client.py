@@ -81,6 +81,7 @@ class OkxClient:
     def capabilities(self) -> Capabilities:
         return Capabilities(
             amends="amend",
+            names_parent=True,
             expiry="expTime (place, amend)",
             batch_orders=1,
             hedge_mode=True,
