@@ -65,7 +65,7 @@ class Desk:
         situation = Situation(
             product=self.product,
             instruments=self.instruments,
-            cursor=self.cursors.get(told.venue_order_id),
+            cursor=self.cursors.get(told.origin),
             book=self.book,
             equities={},
             oldest_equity=0,
@@ -87,7 +87,7 @@ class Desk:
         """Plans the fact and takes the plan over."""
         made = plan(self.event(told, baseline=baseline), self.situation(told, **changes))
         if isinstance(made, Plan):
-            self.cursors[told.venue_order_id] = made.cursor
+            self.cursors[told.origin] = made.cursor
             self.book = made.book
             for intent in made.intents:
                 self.intents.append(intent)

@@ -140,6 +140,7 @@ class Journal:
             now=now,
             controls=reference.controls,
             replacing=reference.replacing,
+            naming=reference.naming,
             marks=self._standings.marks,
             standings=self._standings.of(product),
         )

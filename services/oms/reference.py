@@ -43,9 +43,9 @@ class Reference:
         self.worths: dict[AccountId, Worth] = {}
         self.equities: dict[AccountId, Equity] = {}
         self.instruments = InstrumentList(())
-        self.replacing = frozenset(
-            venue for venue, client in venues.items() if client.capabilities.amends == "replace"
-        )
+        able = {venue: client.capabilities for venue, client in venues.items()}
+        self.replacing = frozenset(venue for venue in able if able[venue].amends == "replace")
+        self.naming = frozenset(venue for venue in able if able[venue].names_parent)
 
     @property
     def products(self) -> tuple[Product, ...]:

@@ -263,6 +263,8 @@ class Submitter:
             return Reason.HALTED
         if intent.leg is LegKind.OPEN and not state.may_open:
             return Reason.REDUCING_ONLY
+        if not journal.is_free(row, intent):
+            return Reason.NOT_AMENDABLE
         product = self._reference.product(intent.product)
         if product is None:
             return Reason.TRADING_OFF

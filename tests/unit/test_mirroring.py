@@ -6,16 +6,25 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider_common.domain import mirroring
+from spider_common.domain import journal, mirroring
 from spider_common.domain.identifiers import ClientId, Venue, VenueOrderId
 from spider_common.domain.intents import Action, Intent, LeaderEvent
-from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.orders import (
+    CopyState,
+    OrderFact,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    Trigger,
+    TriggerKind,
+)
 from spider_common.domain.planning import Plan
 from spider_common.domain.positions import Part
 from spider_common.domain.products import CopyMode, Subscription
 from spider_common.domain.reasons import Reason
 from tests.desk import Desk, follower, product_of
-from tests.strategies import MS, TS, fact
+from tests.strategies import MS, TS, fact, journal_row
 
 D = Decimal
 LIVE, PART, DONE, GONE = (
@@ -314,3 +323,103 @@ def test_an_event_is_planned_the_same_again() -> None:
 
     assert desk.see(told) is Reason.NO_NEW_FILL
     assert isinstance(desk.event(told), LeaderEvent)
+
+
+NAMING = frozenset({Venue.OKX})
+
+
+class Conditional:
+    """A conditional order of the leader, and what it has become."""
+
+    def __init__(self, kind: TriggerKind = TriggerKind.STOP_LOSS, side: Side = Side.SELL) -> None:
+        self._kind, self._side = kind, side
+
+    def tell(self, status: OrderStatus, price: str = "90", quantity: str = "4") -> OrderFact:
+        return self._told("9", status, D(quantity), trigger=Trigger(kind=self._kind, price=D(price)))
+
+    def became(self, filled: str, quantity: str = "4") -> OrderFact:
+        status = DONE if filled == quantity else PART
+        return self._told("10", status, D(quantity), cum_filled=D(filled), parent=VenueOrderId("9"))
+
+    def _told(self, number: str, status: OrderStatus, quantity: Decimal, **more: object) -> OrderFact:
+        Leader.ts += MS
+        return fact(
+            venue_order_id=VenueOrderId(number),
+            side=self._side,
+            reduce_only=self._kind is not TriggerKind.ENTRY,
+            order_type=OrderType.MARKET,
+            status=status,
+            quantity=quantity,
+            **{"cum_filled": D(0), **more},
+            average_price=None,
+            price=None,
+            ts_venue=Leader.ts,
+        )
+
+
+def test_a_stop_loss_is_mirrored_and_what_it_becomes_is_counted() -> None:
+    """The follower's stop waits at the same price with its share; the leader's fills make no second close."""
+    desk, stop = Desk(product_of(mirrored())), Conditional()
+    desk.see(market("1", Side.BUY, "4"))
+    placed = first(desk.see(stop.tell(LIVE), naming=NAMING))
+    assert placed.trigger == Trigger(kind=TriggerKind.STOP_LOSS, price=D(90))
+    assert (placed.quantity, placed.reduce_only, placed.order_type) == (2, True, OrderType.MARKET)
+    assert placed.request.trigger == placed.trigger
+
+    assert asked(desk.see(stop.tell(OrderStatus.TRIGGERED), naming=NAMING)) == []
+    assert asked(desk.see(stop.became("1"), naming=NAMING)) == []
+    came_to(desk, placed, "-2")
+    assert asked(desk.see(stop.became("4"), naming=NAMING)) == []
+    assert desk.planned("alice") == 0
+
+
+def test_a_moved_trigger_is_another_order_in_its_place() -> None:
+    """No venue moves a trigger for us: the old order is taken back, and the new one is sent if it was."""
+    desk, stop = Desk(product_of(mirrored())), Conditional()
+    desk.see(market("1", Side.BUY, "4"))
+    placed = first(desk.see(stop.tell(LIVE), naming=NAMING))
+    made = desk.see(stop.tell(LIVE, "95"), naming=NAMING)
+
+    assert isinstance(made, Plan)
+    cancel, anew = made.intents
+    assert (cancel.action, cancel.acts_on) == (Action.CANCEL, placed.client_order_id)
+    assert (anew.action, anew.acts_on, anew.trigger and anew.trigger.price) == (
+        Action.PLACE,
+        placed.client_order_id,
+        D(95),
+    )
+    assert anew.request.client_order_id == anew.ref.client_order_id == anew.client_order_id
+    row = msgspec.structs.replace(journal_row(cancel, anew))
+    assert not journal.is_free(row, anew)
+    accepted = msgspec.structs.replace(cancel, state=CopyState.ACCEPTED)
+    assert journal.is_free(row.with_intents({cancel.client_order_id: accepted}), anew)
+
+
+def test_a_stop_without_a_quantity_closes_all_of_the_part() -> None:
+    """A position's own stop loss names no quantity: the mirror's is the whole part."""
+    desk = Desk(product_of(mirrored()))
+    desk.see(market("1", Side.BUY, "4"))
+
+    assert first(desk.see(Conditional().tell(LIVE, quantity="0"), naming=NAMING)).quantity == 2
+
+
+def test_where_what_fires_cannot_be_told_apart_it_is_copied_by_its_fills() -> None:
+    """A venue that does not name the conditional order gets none of its leaders' mirrored."""
+    desk, stop = Desk(product_of(mirrored())), Conditional()
+    desk.see(market("1", Side.BUY, "4"))
+
+    assert desk.see(stop.tell(LIVE)) is Reason.NO_NEW_FILL
+    assert asked(desk.see(market("2", Side.SELL, "4", reduce_only=True))) == [
+        (Action.PLACE, Side.SELL, "2", None)
+    ]
+
+
+def test_a_cancelled_stop_takes_its_mirror_with_it() -> None:
+    """Nothing of it waits on."""
+    desk, stop = Desk(product_of(mirrored())), Conditional()
+    desk.see(market("1", Side.BUY, "4"))
+    placed = first(desk.see(stop.tell(LIVE), naming=NAMING))
+    cancel = first(desk.see(stop.tell(GONE), naming=NAMING))
+
+    assert (cancel.action, cancel.acts_on) == (Action.CANCEL, placed.client_order_id)
+    assert desk.planned("alice") == 2

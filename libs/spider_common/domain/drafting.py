@@ -31,6 +31,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         oldest_equity: equities told before this time (Unix ns) do not count.
         now: Unix ns.
         replacing: the venues at which an amended order becomes another order.
+        naming: the venues that name the conditional order which another one comes from.
         marks: of followers' venues, by symbol; standings: of their accounts. Those that limits need.
     """
 
@@ -43,6 +44,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     now: int
     controls: Controls = Controls()
     replacing: frozenset[Venue] = frozenset()
+    naming: frozenset[Venue] = frozenset()
     marks: Mapping[Venue, Mapping[str, Mark]] = {}
     standings: Mapping[AccountId, Standing] = {}
 

@@ -59,7 +59,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             mirrored order, which counts as the leader's is filled, nor of a correction.
         price: of a limit order; of a market order None.
         reference_price: the leader's price; None when its venue did not say.
-        acts_on: the order that an amendment or a cancel is about.
+        acts_on: the order that an amendment or a cancel is about, or that a new one is in the place of.
         mirrors: the leader order whose resting copy it is about; None for a copy of fills.
         reason: why it was skipped, denied or rejected; empty otherwise.
         waited: it has been in doubt or held, so the book's queue knows it.
@@ -143,7 +143,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return OrderRef(
             account=self.account,
             symbol=self.symbol,
-            client_order_id=self.acts_on or self.client_order_id,
+            client_order_id=self.client_order_id
+            if self.acts_on is None or self.action is Action.PLACE
+            else self.acts_on,
             venue_order_id=self.venue_order_id,
         )
 
@@ -183,7 +185,8 @@ class LeaderEvent(
 
     @property
     def leader_order(self) -> VenueOrderId | None:
-        return self.fact.venue_order_id
+        """Names the cursor. What a conditional order has become goes on where that one ended."""
+        return self.fact.origin
 
     @property
     def cause(self) -> str:

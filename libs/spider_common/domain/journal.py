@@ -230,6 +230,16 @@ def is_done(intent: Intent, fact: OrderFact) -> bool:
             return as_asked or fact.status.is_final
 
 
+def is_free(row: JournalRow, intent: Intent) -> bool:
+    """Whether the place of an order is free: that which it is in the place of was taken back in time."""
+    if intent.action is not Action.PLACE or intent.acts_on is None:
+        return True
+    cancels = [
+        each for each in row.intents if each.action is Action.CANCEL and each.acts_on == intent.acts_on
+    ]
+    return all(each.state is CopyState.ACCEPTED for each in cancels)
+
+
 def is_fresh(intent: Intent, event: Event, now: int, max_signal_age_ms: int) -> bool:
     """Whether the order may still be sent: reducing orders always, opening ones while the signal is young."""
     return intent.leg is LegKind.CLOSE or now - event.ts_signal <= max_signal_age_ms * _MS

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from spider_common.domain.drafting import Draft
-from spider_common.domain.identifiers import ClientOrderId
+from spider_common.domain.identifiers import ClientOrderId, Venue
 from spider_common.domain.intents import Action, Cursor, Intent, Mirror, Terms, mirror_key
 from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, OrderType
 from spider_common.domain.positions import Book, Leg, LegKind, Part, Resting, legs_of, part_key
@@ -26,21 +26,34 @@ from spider_common.domain.reasons import Reason
 RESTING: Final = frozenset({OrderType.LIMIT, OrderType.POST_ONLY})
 
 
-def rests(fact: OrderFact) -> bool:
-    """Whether an order is of a kind that waits at its venue."""
-    return fact.order_type in RESTING
+def rests(fact: OrderFact, naming: frozenset[Venue]) -> bool:
+    """Whether an order waits at its venue, and can be mirrored.
+
+    A conditional one can where its venue names it in what it becomes: its fills are the mirror's to make,
+    and would be copied beside it if they could not be told apart.
+    """
+    if fact.status.is_final:
+        return False
+    return fact.venue in naming if fact.trigger else fact.order_type in RESTING
+
+
+def is_over(fact: OrderFact) -> bool:
+    """Whether nothing more is to come of a leader order. What a conditional one has set off is still to."""
+    return fact.status.is_final and fact.status is not OrderStatus.TRIGGERED
 
 
 def terms_of(fact: OrderFact) -> Terms:
     """What can be amended of a leader order."""
-    return Terms(quantity=fact.quantity, price=fact.price)
+    trigger_price = None if fact.trigger is None else fact.trigger.price
+    return Terms(quantity=fact.quantity, price=fact.price, trigger_price=trigger_price)
 
 
 def legs_of_order(fact: OrderFact, position: Decimal) -> tuple[Leg, ...]:
     """What the whole order would do to the leader's position as it was when the order came."""
+    quantity = fact.quantity or abs(position)  # a conditional order without one closes all that there is
     return legs_of(
         position,
-        fact.side.sign * fact.quantity,
+        fact.side.sign * quantity,
         position_side=fact.position_side,
         reduce_only=fact.reduce_only,
     )
@@ -49,39 +62,50 @@ def legs_of_order(fact: OrderFact, position: Decimal) -> tuple[Leg, ...]:
 def place(draft: Draft, fact: OrderFact, leg: Leg, part: Part) -> tuple[Mirror, Intent]:
     """The mirror of one leg of a new leader order, and the order that makes it (or why there is none)."""
     closes = leg.kind is LegKind.CLOSE
-    direction = (leg.after - leg.before) * (-1 if draft.subscription.reverse and not closes else 1)
-    per: Decimal | Reason = part.planned if closes else draft.ratio(fact.quantity, fact.price)
+    direction, price = leg.after - leg.before, price_of(fact)
+    per: Decimal | Reason = part.planned if closes else draft.ratio(fact.quantity, price)
     if isinstance(per, Reason):
-        return Mirror(), draft.none(leg.kind, direction, per, reference=fact.price)
+        return Mirror(), draft.none(leg.kind, direction, per, reference=price)
     if draft.instrument is None:
-        return Mirror(), draft.none(leg.kind, direction, Reason.NO_INSTRUMENT, reference=fact.price)
+        return Mirror(), draft.none(leg.kind, direction, Reason.NO_INSTRUMENT, reference=price)
     if denied := draft.denied(leg.kind):
-        return Mirror(), draft.none(leg.kind, direction, denied, CopyState.DENIED, reference=fact.price)
+        return Mirror(), draft.none(leg.kind, direction, denied, CopyState.DENIED, reference=price)
     mirror = Mirror(per=per, of=leg.before if closes else Decimal(1))
     quantity = _quantity(draft, mirror, leg)
     if quantity == 0:
         nothing_held = closes and part.planned == 0
         reason = Reason.NOTHING_TO_CLOSE if nothing_held else Reason.BELOW_MINIMUM
-        return Mirror(), draft.none(leg.kind, direction, reason, reference=fact.price)
+        return Mirror(), draft.none(leg.kind, direction, reason, reference=price)
     after = part.planned + quantity
-    if over := draft.over_limit(leg.kind, quantity, after, fact.price, rests=True):
-        return Mirror(), draft.none(leg.kind, direction, over, CopyState.DENIED, reference=fact.price)
+    if over := draft.over_limit(leg.kind, quantity, after, price, rests=True):
+        return Mirror(), draft.none(leg.kind, direction, over, CopyState.DENIED, reference=price)
     return _placed(draft, fact, leg.kind, mirror, quantity)
 
 
+def price_of(fact: OrderFact) -> Decimal | None:
+    """What a waiting order is to trade at, as far as it says."""
+    return fact.price or (fact.trigger.price if fact.trigger else None)
+
+
 def _placed(
-    draft: Draft, fact: OrderFact, leg: LegKind, mirror: Mirror, quantity: Decimal
+    draft: Draft,
+    fact: OrderFact,
+    leg: LegKind,
+    mirror: Mirror,
+    quantity: Decimal,
+    *,
+    in_place_of: ClientOrderId | None = None,
 ) -> tuple[Mirror, Intent]:
-    instrument = draft.instrument
-    assert instrument is not None, "checked when the mirror was made"
     intent = draft.place(
         leg,
         quantity,
         order_type=fact.order_type,
         price=fact.price,
-        reference=fact.price,
+        trigger=fact.trigger,
+        reference=price_of(fact),
+        acts_on=in_place_of,
         counted=False,
-        mirrors=fact.venue_order_id,
+        mirrors=fact.origin,
     )
     orders = {**mirror.orders, intent.client_order_id: None}
     return msgspec.structs.replace(mirror, orders=orders, quantity=quantity), intent
@@ -98,25 +122,32 @@ def _quantity(draft: Draft, mirror: Mirror, leg: Leg) -> Decimal:
 
 def amend(
     draft: Draft, fact: OrderFact, leg: Leg, part: Part, mirror: Mirror
-) -> tuple[Mirror, Intent | None]:
-    """The mirror of an amended leader order, and the step that takes it there.
+) -> tuple[Mirror, tuple[Intent, ...]]:
+    """The mirror of an amended leader order, and the steps that take it there.
 
     An order that would be below its venue's minimum is cancelled, and placed anew when the leader's has
-    grown again.
+    grown again. No venue moves a trigger for us: a conditional order is cancelled and another one placed,
+    if the cancel was in time.
     """
-    quantity = _quantity(draft, mirror, leg) if mirror.orders else ZERO
+    quantity, price = _quantity(draft, mirror, leg) if mirror.orders else ZERO, price_of(fact)
     if quantity == mirror.quantity == 0:
-        return mirror, None
+        return mirror, ()
     after = part.planned - mirror.counted + quantity
-    refused = draft.denied(leg.kind) or draft.over_limit(leg.kind, quantity, after, fact.price)
+    refused = draft.denied(leg.kind) or draft.over_limit(leg.kind, quantity, after, price)
     if mirror.quantity == 0 and not refused:
-        return _placed(draft, fact, leg.kind, mirror, quantity)
+        placed, intent = _placed(draft, fact, leg.kind, mirror, quantity)
+        return placed, (intent,)
     if quantity == 0:
         cancelled = msgspec.structs.replace(mirror, quantity=ZERO)
-        return cancelled, _cancel(draft, fact, leg.kind, mirror)
+        return cancelled, (_cancel(draft, fact, leg.kind, mirror),)
     if refused:
         direction = mirror.quantity or quantity
-        return mirror, draft.none(leg.kind, direction, refused, CopyState.DENIED, reference=fact.price)
+        return mirror, (draft.none(leg.kind, direction, refused, CopyState.DENIED, reference=price),)
+    if fact.trigger is not None:
+        old = _newest(mirror)
+        cancel = _cancel(draft, fact, leg.kind, mirror)
+        placed, intent = _placed(draft, fact, leg.kind, mirror, quantity, in_place_of=old)
+        return placed, (cancel, intent)
     intent = draft.place(
         leg.kind,
         quantity,
@@ -127,16 +158,16 @@ def amend(
         action=Action.AMEND,
         acts_on=_newest(mirror),
         counted=False,
-        mirrors=fact.venue_order_id,
+        mirrors=fact.origin,
     )
     orders = mirror.orders
     if draft.subscription.account.venue in draft.situation.replacing:
         orders = {**orders, intent.client_order_id: None}
-    return msgspec.structs.replace(mirror, orders=orders, quantity=quantity), intent
+    return msgspec.structs.replace(mirror, orders=orders, quantity=quantity), (intent,)
 
 
 def _cancel(draft: Draft, fact: OrderFact, leg: LegKind, mirror: Mirror) -> Intent:
-    return draft.cancel(leg, _newest(mirror), _exposure(leg, mirror), mirrors=fact.venue_order_id)
+    return draft.cancel(leg, _newest(mirror), _exposure(leg, mirror), mirrors=fact.origin)
 
 
 def _exposure(leg: LegKind, mirror: Mirror) -> Decimal:
@@ -168,7 +199,7 @@ def end(draft: Draft, fact: OrderFact, leg: LegKind, mirror: Mirror) -> Intent |
         return _cancel(draft, fact, leg, mirror)
     return Resting(
         order=_newest(mirror),
-        leader_order=fact.venue_order_id,
+        leader_order=fact.origin,
         side=draft.leader_side,
         exposure=_exposure(leg, mirror),
     )

@@ -124,6 +124,11 @@ class OrderFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         check_finite(price=self.price, average_price=self.average_price)
 
     @property
+    def origin(self) -> VenueOrderId:
+        """The order, or the conditional one that it has come from: what a copy of either is a copy of."""
+        return self.parent or self.venue_order_id
+
+    @property
     def waits(self) -> bool:
         """Whether it is a conditional order whose price has not come yet."""
         return self.trigger is not None and self.status is OrderStatus.LIVE

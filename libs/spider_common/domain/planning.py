@@ -14,7 +14,7 @@ from spider_common.domain.identifiers import ClientId
 from spider_common.domain.instruments import Instrument, InstrumentKind
 from spider_common.domain.intents import Cursor, Event, Intent, LeaderEvent, mirror_key
 from spider_common.domain.journal import hold
-from spider_common.domain.orders import CopyState, OrderFact
+from spider_common.domain.orders import CopyState
 from spider_common.domain.positions import Book, Leg, LegKind, Part, Resting, Waiting, part_key
 from spider_common.domain.products import CopyMode, Product, Subscription
 from spider_common.domain.quantities import ZERO
@@ -42,22 +42,23 @@ def plan(event: LeaderEvent, situation: Situation) -> Plan | Reason:
         return Reason.OLDER_FACT if fact.cum_filled < cursor.cum_filled else Reason.NO_NEW_FILL
     seen = ZERO if cursor is None else cursor.cum_filled
     moved = Cursor(
-        cum_filled=fact.cum_filled, ts_venue=fact.ts_venue, rank=fact.status.rank, done=fact.status.is_final
+        cum_filled=fact.cum_filled,
+        ts_venue=fact.ts_venue,
+        rank=fact.status.rank,
+        done=mirroring.is_over(fact),
     )
     subscriptions = _of_shard(situation.product, event)
-    is_new = cursor is None and _is_mirrored(fact, subscriptions)
+    is_new = (
+        cursor is None
+        and mirroring.rests(fact, situation.naming)
+        and any(each.mode is CopyMode.ORDERS for each in subscriptions)
+    )
     if fact.cum_filled == seen and not is_new and not (cursor and cursor.mirrors):
         return Reason.NO_NEW_FILL
     if event.baseline:
         return Plan(intents=(), cursor=moved, book=situation.book)
     leaders = leaders_instrument(situation, fact.symbol)
     return _Planner(event, situation, leaders, is_new=is_new).plan(subscriptions, moved)
-
-
-def _is_mirrored(fact: OrderFact, subscriptions: Iterable[Subscription]) -> bool:
-    """Whether somebody wants a resting copy of a leader order that is told of for the first time."""
-    waits = mirroring.rests(fact) and not fact.status.is_final
-    return waits and any(each.mode is CopyMode.ORDERS for each in subscriptions)
 
 
 def _of_shard(product: Product, event: Event) -> list[Subscription]:
@@ -97,7 +98,9 @@ class _Planner:
                 reduce_only=fact.reduce_only,
                 long_only=self._leaders.kind is InstrumentKind.SPOT,
             )
-        terms = mirroring.terms_of(fact) if self._is_new or self._mirrors else None
+        terms = before.terms
+        if self._is_new or (self._mirrors and fact.parent is None):
+            terms = mirroring.terms_of(fact)
         whole = mirroring.legs_of_order(fact, before.position) if terms else ()
         parts = dict(self._book.parts)
         for subscription in subscriptions:
@@ -108,7 +111,7 @@ class _Planner:
                 self._mirror(draft, whole, part, amended=terms != before.terms)
             for leg in legs:
                 part = self._copy(draft, leg, part)
-            if terms and fact.status.is_final:
+            if terms and mirroring.is_over(fact):
                 part = self._end(draft, part)
             if part != self._book.part(draft.client, fact.position_side):
                 parts[key] = part
@@ -126,9 +129,8 @@ class _Planner:
                     self._mirrors[key], intent = mirroring.place(draft, self._fact, leg, part)
                     self._intents.append(intent)
             elif amended and not self._fact.status.is_final and (mirror := self._mirrors.get(key)):
-                self._mirrors[key], change = mirroring.amend(draft, self._fact, leg, part, mirror)
-                if change is not None:
-                    self._intents.append(change)
+                self._mirrors[key], changes = mirroring.amend(draft, self._fact, leg, part, mirror)
+                self._intents.extend(changes)
 
     def _copy(self, draft: Draft, leg: Leg, part: Part) -> Part:
         """Takes one leg of the leader's fill to a client: by its resting copy, or by an order of its own."""

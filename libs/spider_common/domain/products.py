@@ -188,6 +188,10 @@ class CopyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         check_amounts(multiplier=self.multiplier, slippage_bps=self.slippage_bps)
+        if self.reverse and self.mode is CopyMode.ORDERS:
+            raise ValueError(
+                "reverse: an order that waits below the price cannot wait the other way round; use mode fills"
+            )
         if self.leverage is not None and self.leverage < 1:
             raise ValueError(f"leverage: {self.leverage} is not a multiple; write 1 or more")
 
