@@ -161,6 +161,24 @@ def show_venues(
             show.print_table(*table)
 
 
+@app.command("reasons")
+@refusing()
+def show_reasons(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As in docs/reasons.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show every reason for which a copy is skipped or denied. Asks no table."""
+    from services.cli import documents  # noqa: PLC0415 nobody else waits for it
+
+    table = documents.reason_table()
+    if markdown:
+        typer.echo(documents.reasons_markdown(), nl=False)
+    elif as_json:
+        show.print_json(*({"code": each, "meaning": show.words(each)} for each in Reason))
+    else:
+        show.print_table(table.title, table.columns, table.rows)
+
+
 @app.command()
 def simulate(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")],

@@ -93,6 +93,24 @@ def show_history(
         raise typer.Exit(1)
 
 
+@app.command("fields")
+@refusing()
+def show_fields(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As in docs/configuration.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show every setting of a desk: type, default and meaning. Asks no table."""
+    from services.cli import documents  # noqa: PLC0415 nobody else waits for it
+
+    if markdown:
+        typer.echo(documents.fields_markdown(), nl=False)
+    elif as_json:
+        show.print_json({title: documents.fields(form) for title, form in documents.SECTIONS.items()})
+    else:
+        for each in documents.field_tables():
+            show.print_table(each.title, each.columns, each.rows)
+
+
 def _print(differences: Sequence[Any], *, as_json: bool) -> None:
     if as_json:
         show.print_json(

@@ -31,7 +31,9 @@ class SubscriptionSettings(CopyRule, frozen=True, kw_only=True, forbid_unknown_f
     """A client follows a product: with which of its accounts, and how.
 
     Attributes:
-        account: one of the client's.
+        product: what it follows.
+        client: who does.
+        account: with which account of the client's. It stays until the client has left.
         left: it follows no more. The subscription stays, so that what it still holds can be closed.
     """
 

@@ -16,7 +16,11 @@ class _Rule(msgspec.Struct, frozen=True, tag_field="rule", forbid_unknown_fields
 
 
 class FixedRatio(_Rule, frozen=True, tag="fixed_ratio"):
-    """`ratio` times the leader's base quantity."""
+    """So many times the leader's base quantity.
+
+    Attributes:
+        ratio: how many times.
+    """
 
     ratio: Decimal
 
@@ -25,7 +29,11 @@ class FixedRatio(_Rule, frozen=True, tag="fixed_ratio"):
 
 
 class EquityProportional(_Rule, frozen=True, tag="equity_proportional"):
-    """The leader's base quantity times follower equity / leader equity, times `multiplier`."""
+    """The leader's base quantity times follower equity / leader equity.
+
+    Attributes:
+        multiplier: times that.
+    """
 
     multiplier: Decimal = Decimal(1)
 
@@ -34,7 +42,11 @@ class EquityProportional(_Rule, frozen=True, tag="equity_proportional"):
 
 
 class FixedNotional(_Rule, frozen=True, tag="fixed_notional"):
-    """Each opening leader order is worth `notional` of quote currency, at the leader's price."""
+    """Each opening leader order is worth the same, at the leader's price.
+
+    Attributes:
+        notional: so much of the quote currency.
+    """
 
     notional: Decimal
 
@@ -43,7 +55,11 @@ class FixedNotional(_Rule, frozen=True, tag="fixed_notional"):
 
 
 class FixedQuantity(_Rule, frozen=True, tag="fixed_quantity"):
-    """Each opening leader order is one of `quantity`, base quantity."""
+    """Each opening leader order is one of the same size.
+
+    Attributes:
+        quantity: base quantity.
+    """
 
     quantity: Decimal
 
@@ -52,7 +68,11 @@ class FixedQuantity(_Rule, frozen=True, tag="fixed_quantity"):
 
 
 class EquityPercent(_Rule, frozen=True, tag="equity_percent"):
-    """Each opening leader order is worth `percent` of the follower's equity, at the leader's price."""
+    """Each opening leader order is worth a part of the follower's equity, at the leader's price.
+
+    Attributes:
+        percent: so many hundredths of it.
+    """
 
     percent: Decimal
 
@@ -64,6 +84,8 @@ Sizing = FixedRatio | EquityProportional | FixedNotional | FixedQuantity | Equit
 
 
 class MarginMode(StrEnum):
+    """A position is backed by all that the account has, or by what is set aside for it."""
+
     CROSS = "cross"
     ISOLATED = "isolated"
 
@@ -119,10 +141,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         max_position_notional: of what one instrument's orders come to.
         max_leverage: the notional of all positions over equity.
         max_open_orders: resting at the venue at once.
-        max_daily_loss: of equity since midnight UTC; max_drawdown: below its highest, as a fraction.
+        max_daily_loss: of equity since midnight UTC.
+        max_drawdown: of equity below its highest, as a fraction of that.
         fat_finger_bps: how far the leader's price may be from the mark price, in hundredths of a percent.
-        allow, deny: instruments as ``BTC/USDT:USDT`` (base/quote:settle; spot ``BTC/USDT``), or a base coin.
-            Nothing in `allow` allows all.
+        allow: instruments as ``BTC/USDT:USDT`` (base/quote:settle; spot ``BTC/USDT``), or base coins. With
+            nothing here all are allowed.
+        deny: likewise, what is not allowed.
     """
 
     max_order_notional: Decimal | None = None
@@ -151,7 +175,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An account at a venue. Its keys live in the secret store under the account's id, never here."""
+    """An account at a venue. Its keys live in the secret store under the account's id, never here.
+
+    Attributes:
+        account: its id, the same everywhere.
+        venue: where it is.
+        hedge_mode: it has a long and a short position of an instrument beside each other.
+    """
 
     account: AccountId
     venue: Venue
@@ -162,12 +192,21 @@ class CopyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How a subscription copies.
 
     Attributes:
-        multiplier: times what `sizing` says. `reverse`: the other way round.
+        sizing: how large an opening order is.
+        mode: what of a leader order is copied.
+        multiplier: times what `sizing` says.
+        reverse: the other way round: a short for each long.
         slippage_bps: a copy of a fill goes as an immediate-or-cancel order limited to the leader's price and
             so many hundredths of a percent worse; None: as a market order.
+        below_minimum: what becomes of a copy below the instrument's lot or minimum.
+        joining: what who joins while the leader holds a position begins with.
+        leaving: what becomes of what who leaves holds.
+        correction: what is done about drift.
         leverage: set for each instrument before its first order, with `margin_mode`; None: left as it is.
+        margin_mode: of the positions.
         overrides: leader's symbol -> follower's symbol, where the instrument of the same base, quote,
             settlement currency and kind is not the one.
+        limits: bounds of this subscription, beside those of its client.
         trading: False: nothing is opened.
     """
 
@@ -215,7 +254,10 @@ class ProductSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """One leader account and how it is copied.
 
     Attributes:
+        product: its id.
+        leader: whose trades are copied. It stays: another leader is another product.
         shards: into how many independent parts the clients are split; each is planned in order by itself.
+            It stays, as books are kept by shard.
         max_signal_age_ms: opening orders older than this are not sent any more. Reducing orders always are.
         trading: False: nothing is opened for anybody.
     """
@@ -248,7 +290,15 @@ class Product(ProductSettings, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who follows. Nothing is opened for a new client until `trading` is switched on."""
+    """Who follows. Nothing is opened for a new client until `trading` is switched on.
+
+    Attributes:
+        client: its id.
+        name: for people.
+        accounts: those that its subscriptions may trade with.
+        trading: True: its subscriptions may open positions.
+        limits: bounds of all that it does, beside those of each subscription.
+    """
 
     client: ClientId
     name: str = ""

@@ -1,0 +1,214 @@
+"""What the documents say of the code's own lists: settings and reasons, read from the code itself.
+
+The same tables stand in docs/configuration.md and docs/reasons.md, from a mark to the end.
+"""
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from spider_common.domain.configuration import SubscriptionSettings
+from spider_common.domain.identifiers import Venue
+from spider_common.domain.products import Account, Client, Limits, ProductSettings, Sizing
+from spider_common.domain.quantities import canonical
+from spider_common.domain.reasons import WORDS, Reason
+
+FIELDS_BEGIN: Final = "<!-- from here to the end: spider config fields --markdown -->"
+REASONS_BEGIN: Final = "<!-- from here to the end: spider reasons --markdown -->"
+
+RULES: Final[tuple[type[msgspec.Struct], ...]] = typing.get_args(Sizing)
+SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "Product": ProductSettings,
+    "Client": Client,
+    "Account": Account,
+    "Subscription": SubscriptionSettings,
+    "Limits": Limits,
+}
+_ROOT: Final = Path(__file__).parents[2]
+
+
+class Row(NamedTuple):
+    """One setting."""
+
+    field: str
+    form: str
+    default: str
+    meaning: str
+
+
+class Table(NamedTuple):
+    """A table under a title, with what it is about."""
+
+    title: str
+    summary: str
+    columns: Sequence[str]
+    rows: list[list[str]]
+
+
+def fields(form: type[msgspec.Struct]) -> list[Row]:
+    """The settings of a type, with what its docstring and its bases' say of each: nothing, if they do not."""
+    told, hints = meanings(form), typing.get_type_hints(form)
+    return [
+        Row(
+            field.name,
+            _form(hints[field.name]),
+            "required" if field.required else _shown(_default(field)),
+            told.get(field.name, "").replace("``", "`"),
+        )
+        for field in msgspec.structs.fields(form)
+    ]
+
+
+def meanings(form: type) -> dict[str, str]:
+    """What the ``Attributes`` of a type's docstring, and of its bases', say of each field."""
+    found: dict[str, str] = {}
+    for one in reversed(form.__mro__):
+        _, _, section = inspect.cleandoc(one.__dict__.get("__doc__") or "").partition("Attributes:\n")
+        name = ""
+        for line in section.splitlines():
+            entry = re.fullmatch(r"    (\w+): (.*)", line)
+            if entry:
+                name = entry[1]
+                found[name] = entry[2]
+            elif name and line.startswith("     "):
+                found[name] += " " + line.strip()
+    return found
+
+
+def fields_markdown() -> str:
+    """The generated part of docs/configuration.md."""
+    return "\n\n".join((FIELDS_BEGIN, *map(_section, field_tables()))) + "\n"
+
+
+def field_tables() -> list[Table]:
+    """One table for each type of item and what stands in them, one for rules, one for choices."""
+    return [
+        *(
+            Table(
+                title,
+                _summary(form),
+                ("setting", "type", "default", "meaning"),
+                [[f"`{row.field}`", *row[1:]] for row in fields(form)],
+            )
+            for title, form in SECTIONS.items()
+        ),
+        Table(
+            "Sizing",
+            "How large an opening order is. Closes are proportional to what is held, whatever the rule.",
+            ("`rule`", "meaning", "its settings"),
+            [
+                [f"`{rule.__struct_config__.tag}`", _summary(rule), "; ".join(map(_in_line, fields(rule)))]
+                for rule in RULES
+            ],
+        ),
+        Table(
+            "Choices",
+            "What settings of several values mean.",
+            ("setting", "values", "meaning"),
+            [
+                [f"`{name}`", ", ".join(f"`{each.value}`" for each in choice), _summary(choice)]
+                for name, choice in _choices().items()
+            ],
+        ),
+    ]
+
+
+def reasons_markdown() -> str:
+    """The generated part of docs/reasons.md."""
+    return f"{REASONS_BEGIN}\n\n{_table(reason_table())}\n"
+
+
+def reason_table() -> Table:
+    """Every reason, what it means and which files name it."""
+    rows = [[f"`{each}`", WORDS[each], ", ".join(f"`{path}`" for path in said_by(each))] for each in Reason]
+    return Table("Reasons", "", ("code", "meaning", "said by"), rows)
+
+
+def said_by(reason: Reason) -> list[str]:
+    """The files of the product that name a reason, other than the one that defines it."""
+    named = re.compile(rf"\bReason\.{reason.name}\b")
+    sources = [*_ROOT.glob("libs/spider_common/**/*.py"), *_ROOT.glob("services/**/*.py")]
+    return sorted(
+        str(path.relative_to(_ROOT)).removeprefix("libs/spider_common/")
+        for path in sources
+        if path.name != "reasons.py" and named.search(path.read_text())
+    )
+
+
+def _section(one: Table) -> str:
+    return f"## {one.title}\n\n{one.summary}\n\n{_table(one)}"
+
+
+def _table(one: Table) -> str:
+    return "\n".join(_line(cells) for cells in (one.columns, ["---"] * len(one.columns), *one.rows))
+
+
+def _summary(form: type) -> str:
+    return " ".join(inspect.cleandoc(form.__doc__ or "").partition("\n\nAttributes:")[0].split())
+
+
+def _in_line(row: Row) -> str:
+    return f"`{row.field}`: {row.form}, {row.default}: {row.meaning.rstrip('.')}"
+
+
+def _choices() -> dict[str, type[Enum]]:
+    """The enumerations that settings are of, by setting."""
+    return {
+        name: hint
+        for form in SECTIONS.values()
+        for name, hint in typing.get_type_hints(form).items()
+        if isinstance(hint, type) and issubclass(hint, Enum) and hint is not Venue
+    }
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+
+
+def _form(hint: Any) -> str:
+    """A type in words."""
+    inner = typing.get_args(hint)
+    match typing.get_origin(hint):
+        case types.UnionType | typing.Union if set(inner) == set(RULES):
+            return "a rule, see Sizing"
+        case types.UnionType | typing.Union:
+            return " or ".join(_form(each) for each in inner if each is not types.NoneType)
+        case origin if origin is tuple:
+            return f"list of {_form(inner[0])}"
+        case origin if isinstance(origin, type) and issubclass(origin, Mapping):
+            return f"{_form(inner[0])} to {_form(inner[1])}"
+    base = getattr(hint, "__supertype__", hint)
+    names = {Decimal: "amount", int: "whole number", bool: "true or false", str: "text"}
+    if base in names:
+        return names[base]
+    if issubclass(base, Enum):
+        return " or ".join(f"`{each.value}`" for each in base)
+    return str({value: f"see {name}" for name, value in SECTIONS.items()}[base])
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return canonical(value)
+        case Enum():
+            return f"`{value.value}`"
+        case msgspec.Struct():
+            return "none" if value == type(value)() else msgspec.json.encode(value).decode()
+        case _:
+            return str(value) if value else "none"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
