@@ -147,10 +147,11 @@ class Journal:
         return situation, cursor.version if cursor else 0, book.version
 
     async def _product(self, event: Event) -> Product:
-        product = self._reference.product(event.product)
+        """The product with those who follow it in the event's shard."""
+        product = self._reference.share(event)
         if product is None:
             await self._reference.load_products()
-            product = self._reference.product(event.product)
+            product = self._reference.share(event)
         if product is None:
             raise UnknownProduct(
                 f"event.product: {event.product!r} is not configured; add it or drop the event"

@@ -13,6 +13,7 @@ from spider_common.domain.configuration import BadConfig
 from spider_common.domain.control import Controls
 from spider_common.domain.identifiers import AccountId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentList
+from spider_common.domain.intents import Event
 from spider_common.domain.products import Equity, EquityPercent, EquityProportional, Product
 from spider_common.domain.risk import Need, needs
 from spider_common.domain.standing import Worth
@@ -53,6 +54,10 @@ class Reference:
 
     def product(self, product: ProductId) -> Product | None:
         return self._config.product(product)
+
+    def share(self, event: Event) -> Product | None:
+        """An event's product with those of its followers who are planned in the event's shard."""
+        return self._config.share(event.product, event.shard, event.shards)
 
     @property
     def controls(self) -> Controls:

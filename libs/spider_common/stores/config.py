@@ -20,6 +20,7 @@ from spider_common.domain.identifiers import ProductId
 from spider_common.domain.products import Product
 from spider_common.stores.audit import AuditEntry, audit_put
 from spider_common.stores.cache import Cache, CacheUnavailable, Feed
+from spider_common.stores.config_cache import ProductCache
 from spider_common.stores.config_rows import (
     EDITS,
     KINDS,
@@ -57,6 +58,7 @@ class ConfigStore:
     def __init__(self, table: Table, cache: Cache) -> None:
         self._table = table
         self._cache = cache
+        self._products = ProductCache(cache)
         self._known: tuple[int, tuple[Product, ...]] = (-1, ())
 
     async def products(self, generation: int | None = None) -> tuple[Product, ...]:
@@ -71,8 +73,7 @@ class ConfigStore:
         if generation is None:
             generation = await self.generation()
         if self._known[0] < generation:
-            snapshot = await self.snapshot()
-            self._known = (snapshot.generation, snapshot.products)
+            self._known = await self._read_products(generation)
         return self._known[1]
 
     async def generation(self) -> int:
@@ -208,6 +209,15 @@ class ConfigStore:
             schema.history_partition(name.kind, *name.ids), limit=limit, descending=True
         )
         return [msgspec.json.decode(row.doc, type=AuditEntry) for row in page.rows]
+
+    async def _read_products(self, generation: int) -> tuple[int, tuple[Product, ...]]:
+        cached = await self._products.get(generation)
+        if cached is not None:
+            return generation, cached
+        snapshot = await self.snapshot()
+        products = snapshot.products
+        await self._products.put(snapshot.generation, products)
+        return snapshot.generation, products
 
     async def _check_versions(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         for edit in edits:

@@ -19,6 +19,7 @@ from spider_common.domain.identifiers import ProductId
 from spider_common.domain.products import Product
 from spider_common.stores.cache import CacheUnavailable
 from spider_common.stores.config import ConfigStore, find
+from spider_common.stores.config_cache import shards_of
 from spider_common.stores.table import TableError
 
 LOOK_S: Final = 0.5
@@ -41,6 +42,7 @@ class LiveConfig:
         self._config, self._log = config, log
         self.products: tuple[Product, ...] = ()
         self.controls = Controls()
+        self._shares: dict[ProductId, tuple[Product, ...]] = {}
         self._generation = -1
         self._told = trio.Event()
         self._moved = trio.Event()
@@ -48,6 +50,16 @@ class LiveConfig:
 
     def product(self, product: ProductId) -> Product | None:
         return find(self.products, product)
+
+    def share(self, product: ProductId, shard: int, shards: int) -> Product | None:
+        """A product with the subscriptions of one shard only, of `shards` as an event counts them."""
+        if product not in self._shares:
+            whole = self.product(product)
+            if whole is None:
+                return None
+            self._shares[product] = tuple(shards_of(whole))
+        shares = self._shares[product]
+        return shares[shard] if len(shares) == shards else self.product(product)
 
     async def load(self) -> None:
         """Reads everything once.
@@ -120,7 +132,7 @@ class LiveConfig:
             self._moved.set()
             raise
         if products is not self.products:
-            self.products = products
+            self.products, self._shares = products, {}
             self._tell()
 
     def _tell(self) -> None:
