@@ -54,27 +54,28 @@ class Batches(Generic[Item, Answer]):
         mine = [_Asked[Item, Answer](item) for item in items]
         self._waiting |= dict.fromkeys(mine)
         try:
-            for each in mine:
-                while not each.answers:
-                    await self._further(each)
+            while unanswered := [each for each in mine if not each.answers]:
+                await self._further(unanswered)
         finally:
             for each in mine:
                 self._waiting.pop(each, None)
         return [answer for each in mine for answer in each.answers]
 
-    async def _further(self, asked: _Asked[Item, Answer]) -> None:
-        """Carries a batch while the item waits, and then sees it through."""
-        if asked.waits:
+    async def _further(self, asked: Sequence[_Asked[Item, Answer]]) -> None:
+        """Carries a batch while the first item waits, and then sees it through."""
+        first = asked[0]
+        if first.waits:
             async with self._turns:
-                if asked.waits:
+                if first.waits:
                     await self._carry()
             return
-        await asked.over.wait()
-        if asked.failure is not None:
-            raise QueueUnavailable(str(asked.failure)) from asked.failure
-        if not asked.answers:  # who carried it was cancelled, or failed by an item of its own
-            asked.waits, asked.over = True, trio.Event()
-            self._waiting[asked] = None
+        await first.over.wait()
+        for each in asked:
+            if each.failure is not None:
+                raise QueueUnavailable(str(each.failure)) from each.failure
+            if each.over.is_set() and not each.answers:  # its carrier was cancelled: it waits anew
+                each.waits, each.over = True, trio.Event()
+                self._waiting[each] = None
 
     async def _carry(self) -> None:
         chosen = self._choose([each.item for each in self._waiting])
