@@ -1,28 +1,24 @@
 """The Config table that the environment names, and who uses it."""
 
-import contextlib
 import getpass
 import os
 import random
 import ssl
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-import trio
-from botocore.exceptions import BotoCoreError, ClientError
-
 from services.cli.journal import read_settings
-from services.cli.refusal import Refusal
+from services.cli.reaching import reach
 from spider_common import schema
 from spider_common.clock import SystemClock
 from spider_common.domain.configuration import BadConfig
 from spider_common.network import SystemNetwork
 from spider_common.sdk.aws import open_aws
 from spider_common.settings import CommonSettings
+from spider_common.stores.audit import Author
 from spider_common.stores.config import ConfigStore
-from spider_common.stores.config_rows import Author, ItemChanged
+from spider_common.stores.config_rows import ItemChanged
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.redis_cache import open_cache
 from spider_common.stores.table import TableError
@@ -44,24 +40,12 @@ def with_config(work: Callable[[ConfigStore], Awaitable[T]]) -> T:
     """
     chosen = read_settings(os.environ)
 
-    async def main() -> T:
-        failed: BaseException
-        try:
-            async with _open(chosen) as config:
-                return await work(config)
-        except* (BadConfig, ItemChanged, TableError, ClientError, BotoCoreError) as group:
-            failed = group
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        if isinstance(failed, BadConfig | ItemChanged):
-            raise Refusal(str(failed)) from failed
-        raise Refusal(
-            f"table {chosen.names_prefix}{schema.CONFIG.name}: {failed}; mend SPIDER_AWS_REGION, "
-            "SPIDER_AWS_ENDPOINT, SPIDER_NAMES_PREFIX or the AWS credentials, and look whether it was done"
-        ) from failed
+    async def with_table() -> T:
+        async with _open(chosen) as config:
+            return await work(config)
 
-    with contextlib.redirect_stdout(sys.stderr):  # libraries tell of their retries there
-        return trio.run(main)
+    what = f"table {chosen.names_prefix}{schema.CONFIG.name}"
+    return reach(what, with_table, TableError, plain=(BadConfig, ItemChanged))
 
 
 @asynccontextmanager

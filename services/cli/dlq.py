@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.confirm import confirm
 from services.cli.refusal import Refusal, refusing
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, redrive, drop.")
@@ -74,10 +75,8 @@ def drop_letters(
 
     chosen = letters.Chosen(ids=_which(letter_ids, every=every, reason=reason), reason=reason)
     found = letters.found_by(chosen, letters.look_at(chosen).letters)
-    if found and not yes:
-        for letter in found:
-            typer.echo(f"{letters.short(letter)} {letter.group}: {letters.in_words(letter.body)}", err=True)
-        typer.confirm(f"drop {len(found)} for good?", abort=True, err=True)
+    if found:
+        confirm(f"Drop {len(found)} for good: {', '.join(map(letters.short, found))}?", yes=yes)
     letters.print_done(letters.drop(found), "dropped", as_json=as_json)
 
 

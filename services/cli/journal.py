@@ -1,16 +1,12 @@
 """Reading one event's journal from the Trading table that the environment names."""
 
-import contextlib
 import random
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
-import trio
-from botocore.exceptions import BotoCoreError, ClientError
 
-from services.cli.refusal import Refusal
+from services.cli.reaching import reach
 from spider_common import schema, settings
 from spider_common.domain.identifiers import EventId
 from spider_common.domain.journal import JournalRow
@@ -42,8 +38,12 @@ def read_journal(chosen: CommonSettings, event: EventId) -> list[JournalRow]:
     Raises:
         Refusal: AWS has no such table, we have no credentials for it, or it does not answer.
     """
-    with contextlib.redirect_stdout(sys.stderr):  # libraries tell of their retries there
-        return trio.run(_read, chosen, event)
+
+    async def read() -> list[JournalRow]:
+        async with open_trading(chosen) as trading:
+            return await trading.event_journal(event)
+
+    return reach(f"table {chosen.names_prefix}{schema.TRADING.name}", read, TableError)
 
 
 @asynccontextmanager
@@ -53,19 +53,3 @@ async def open_trading(chosen: CommonSettings) -> AsyncIterator[TradingStore]:
     async with open_aws(network=SystemNetwork(), region=chosen.aws_region, endpoint_url=endpoint) as aws:
         rng = random.Random()  # noqa: S311 spreads pauses between attempts
         yield TradingStore(DynamoTable(aws, schema.TRADING, rng, prefix=chosen.names_prefix))
-
-
-async def _read(chosen: CommonSettings, event: EventId) -> list[JournalRow]:
-    failure: Exception
-    try:
-        async with open_trading(chosen) as trading:
-            try:
-                return await trading.event_journal(event)
-            except (TableError, ClientError) as error:
-                failure = error  # raised below: out of this block it would come in a group
-    except BotoCoreError as error:
-        failure = error
-    raise Refusal(
-        f"table {chosen.names_prefix}trading: {failure}; "
-        "mend SPIDER_AWS_REGION, SPIDER_AWS_ENDPOINT, SPIDER_NAMES_PREFIX or the AWS credentials"
-    ) from failure

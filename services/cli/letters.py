@@ -1,21 +1,18 @@
 """The dead letters of the copy queue that the environment names."""
 
-import contextlib
-import getpass
 import os
 import random
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-import trio
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from services.cli import show
+from services.cli.config_table import author
 from services.cli.journal import read_settings
+from services.cli.reaching import reach
 from services.cli.refusal import Refusal
 from spider_common import schema
 from spider_common.clock import SystemClock
@@ -35,7 +32,7 @@ from spider_common.network import SystemNetwork
 from spider_common.sdk.aws import open_aws
 from spider_common.settings import CommonSettings
 from spider_common.stores.audit import Audit
-from spider_common.stores.dead_letters import Asked, Letter, Look, look
+from spider_common.stores.dead_letters import Letter, Look, look
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.queue import QueueError
 from spider_common.stores.sqs_queue import open_queue
@@ -92,7 +89,7 @@ def look_at(chosen: Chosen) -> Seen:
 
 def redrive(chosen: Chosen) -> Done:
     """Sends them back to their queue, also those that come in sight behind the first of their group."""
-    asked = _asked()
+    by = author()
     sent: set[str] = set()  # dedup ids
 
     async def redriven(looker: Looker) -> Done:
@@ -104,7 +101,7 @@ def redrive(chosen: Chosen) -> Done:
                 if not letters:
                     return done
                 sent.update(name for each in letters for name in (each.dedup, each.again.dedup))
-                done.left.extend(await held.redrive(letters, asked))
+                done.left.extend(await held.redrive(letters, by))
                 done.letters.extend(letters)
 
     return _run(redriven)
@@ -112,12 +109,12 @@ def redrive(chosen: Chosen) -> Done:
 
 def drop(letters: Sequence[Letter]) -> Done:
     """Deletes the letters that were looked at before, and no others."""
-    asked, ids = _asked(), {each.letter_id for each in letters}
+    by, ids = author(), {each.letter_id for each in letters}
 
     async def dropped(looker: Looker) -> Done:
         async with looker() as held:
             letters = [each for each in held.letters if each.letter_id in ids]
-            return Done(letters, await held.drop(letters, asked))
+            return Done(letters, await held.drop(letters, by))
 
     return _run(dropped)
 
@@ -235,27 +232,11 @@ async def open_looker(chosen: CommonSettings) -> AsyncIterator[Looker]:
 def _run(work: Callable[[Looker], Awaitable[T]]) -> T:
     chosen = read_settings(os.environ)
 
-    async def main() -> T:
-        failed: BaseException
-        try:
-            async with open_looker(chosen) as looker:
-                return await work(looker)
-        except* (QueueError, TableError, ClientError, BotoCoreError) as group:
-            failed = group
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        raise Refusal(
-            f"queue {chosen.names_prefix}{schema.COPY_DLQ.name}: {failed}; what was not redriven or dropped "
-            "is still there; mend SPIDER_AWS_REGION, SPIDER_AWS_ENDPOINT, SPIDER_NAMES_PREFIX or the AWS "
-            "credentials"
-        ) from failed
+    async def with_looker() -> T:
+        async with open_looker(chosen) as looker:
+            return await work(looker)
 
-    with contextlib.redirect_stdout(sys.stderr):  # libraries tell of their retries there
-        return trio.run(main)
-
-
-def _asked() -> Asked:
-    return Asked(who=getpass.getuser(), from_where=os.uname().nodename, ts=SystemClock().now())
+    return reach(f"queue {chosen.names_prefix}{schema.COPY_DLQ.name}", with_looker, QueueError, TableError)
 
 
 def _order(fact: OrderFact) -> str:

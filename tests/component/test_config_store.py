@@ -20,9 +20,9 @@ from spider_common.domain.configuration import (
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.products import Account, Client, FixedRatio, Product, ProductSettings
 from spider_common.schema import Key
-from spider_common.stores.audit import Audit
+from spider_common.stores.audit import Audit, Author
 from spider_common.stores.config import CHANNEL, ConfigStore
-from spider_common.stores.config_rows import EDITS, Author, Edit, ItemChanged
+from spider_common.stores.config_rows import EDITS, Edit, ItemChanged
 from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.table import Row

@@ -13,12 +13,11 @@ from spider_common import schema
 from spider_common.clock import TrioClock, utc_day
 from spider_common.domain.identifiers import ProductId
 from spider_common.messages import LeaderOrder, Message, encode
-from spider_common.stores.audit import Audit, AuditEntry
+from spider_common.stores.audit import Audit, AuditEntry, Author
 from spider_common.stores.dead_letters import (
     HOLD_S,
     NO_REASON_FITS,
     TOO_OFTEN,
-    Asked,
     Letter,
     Look,
     look,
@@ -48,7 +47,7 @@ class Desk:
         self.dead = MemoryQueue(schema.COPY_DLQ, self.clock)
         self.source = MemoryQueue(schema.COPY, self.clock, dead_letters=self.dead)
         self.audit = Audit(MemoryTable(schema.CONFIG, self.clock))
-        self.asked = Asked(who="ana", from_where="desk-1", ts=self.clock.now())
+        self.by = Author(who="ana", from_where="desk-1", ts=self.clock.now())
 
     async def send(self, *names: str, group: str = GROUP) -> None:
         await self.source.send([Outgoing(group, name, f'"{name}"', {"trace": name}) for name in names])
@@ -138,7 +137,7 @@ async def test_a_redriven_event_is_copied_once(autojump_clock: MockClock) -> Non
             (letter,) = held.letters
             await desk.source.send([letter.again])
             await trio.sleep(DEDUPLICATION_S)  # so long that the queue takes it as new
-            await held.redrive([letter], desk.asked)
+            await held.redrive([letter], desk.by)
         await trio.sleep(1)
         assert len(rig.venue.requests) == 1
     assert (desk.source.bodies(), desk.dead.bodies()) == ([], [letter.body])
@@ -200,7 +199,7 @@ async def test_a_long_look_keeps_its_letters(autojump_clock: MockClock) -> None:
         for _ in range(2):
             await trio.sleep(HOLD_S * 0.6)
             assert await desk.dead.receive(wait_s=0) == []
-            assert await held.redrive(held.letters[:1], desk.asked) == []
+            assert await held.redrive(held.letters[:1], desk.by) == []
 
 
 async def test_a_redriven_letter_is_not_swallowed(autojump_clock: MockClock) -> None:
@@ -212,7 +211,7 @@ async def test_a_redriven_letter_is_not_swallowed(autojump_clock: MockClock) -> 
     await desk.send("1")
     assert desk.source.bodies() == [], "the queue no longer deduplicates"
     async with desk.look() as held:
-        assert await held.redrive(held.letters, desk.asked) == []
+        assert await held.redrive(held.letters, desk.by) == []
     (back,) = await desk.source.receive(wait_s=0)
     assert (back.group, back.body, back.attributes) == (GROUP, '"1"', {"trace": "1"})
     assert await desk.seen() == []
@@ -227,7 +226,7 @@ async def test_a_letter_can_be_redriven_again_and_again(autojump_clock: MockCloc
         async with desk.look() as held:
             (letter,) = held.letters
             assert letter.reason == "why"
-            await held.redrive([letter], desk.asked)
+            await held.redrive([letter], desk.by)
     assert desk.source.bodies() == ['"1"']
 
 
@@ -239,7 +238,7 @@ async def test_a_group_is_redriven_in_its_order(autojump_clock: MockClock) -> No
     await desk.send(*names, group="q#0")
     await desk.set_aside()
     async with desk.look() as held:
-        await held.redrive(held.letters, desk.asked)
+        await held.redrive(held.letters, desk.by)
     came: dict[str, list[str]] = {GROUP: [], "q#0": []}
     while deliveries := await desk.source.receive(wait_s=0):
         for delivery in deliveries:
@@ -290,13 +289,13 @@ async def test_a_redrive_that_dies_loses_nothing_and_doubles_nothing(
     dead, source = Mortal(desk.dead, dies), Mortal(desk.source, dies)
     try:
         async with desk.look(dead=dead, source=source) as held:
-            await held.redrive(held.letters, desk.asked)
+            await held.redrive(held.letters, desk.by)
     except* Dying:
         pass
     assert {*desk.source.bodies(), *desk.dead.bodies()} == names
     await trio.sleep(HOLD_S)
     async with desk.look() as held:
-        await held.redrive(held.letters, desk.asked)
+        await held.redrive(held.letters, desk.by)
     assert sorted(desk.source.bodies()) == sorted(names)
     assert desk.dead.bodies() == []
 
@@ -314,7 +313,7 @@ async def test_what_is_not_sent_is_not_deleted(autojump_clock: MockClock) -> Non
 
     with pytest.raises(SendFailed):
         async with desk.look(source=Half()) as held:
-            await held.redrive(held.letters, desk.asked)
+            await held.redrive(held.letters, desk.by)
     assert desk.source.bodies() == ['"1"']
     assert await desk.seen() == ["2", "3"]
 
@@ -328,7 +327,7 @@ async def test_a_letter_that_somebody_else_holds_is_told(autojump_clock: MockClo
         (letter,) = held.letters
         await trio.sleep(HOLD_S)
         await desk.dead.receive(wait_s=0)
-        assert await held.redrive([letter], desk.asked) == [letter]
+        assert await held.redrive([letter], desk.by) == [letter]
     assert (len(desk.source.bodies()), len(desk.dead.bodies())) == (1, 1)
 
 
@@ -340,10 +339,10 @@ async def test_what_is_done_is_in_the_audit(action: str, autojump_clock: MockClo
     await desk.set_aside("broken")
     async with desk.look() as held:
         letters = held.letters
-        await getattr(held, action)(letters[:1], desk.asked)
+        await getattr(held, action)(letters[:1], desk.by)
         assert held.letters == letters[1:]
     (entry,) = await desk.entries()
-    assert (entry.who, entry.from_where, entry.ts) == ("ana", "desk-1", desk.asked.ts)
+    assert (entry.who, entry.from_where, entry.ts) == ("ana", "desk-1", desk.by.ts)
     assert (entry.action, entry.target) == (f"dlq.{action}", f"letter/{letters[0].letter_id}")
     told = msgspec.json.decode(entry.before, type=Letter)
     assert told == msgspec.structs.replace(letters[0], receipt="")
@@ -366,7 +365,7 @@ async def test_what_cannot_be_recorded_is_not_done(action: str, autojump_clock: 
     desk.audit = Audit(Refusing())  # type: ignore[arg-type]  # the one method that is called
     with pytest.raises(Busy):
         async with desk.look() as held:
-            await getattr(held, action)(held.letters, desk.asked)
+            await getattr(held, action)(held.letters, desk.by)
     assert await desk.seen() == ["1"]
     assert desk.source.bodies() == []
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import TypeVar
 
 import pytest
@@ -162,13 +163,16 @@ def test_all_are_redriven_in_their_order(ground: Ground) -> None:
     assert "dead letters: 0" in spider("dlq", "list").stdout
 
 
-def test_drop_asks_first(ground: Ground) -> None:
+def test_drop_asks_first(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a yes nothing is dropped; with it, or with --yes, what was shown is; the audit has it."""
     ground.set_aside("broken", LEADER_ORDER, NONSENSE)
 
+    assert "Nobody can be asked here; --yes says so" in refused("dlq", "drop", "--reason", "broken")
+    person = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("services.cli.confirm.sys", person)
     no = spider("dlq", "drop", "--reason", "broken", stdin="n\n")
     assert no.exit_code == 1
-    assert "drop 2 for good?" in no.stderr
+    assert "Drop 2 for good: " in no.stderr
     assert ground.audited() == []
     first, _ = lines(spider("dlq", "list", "--json"))
 

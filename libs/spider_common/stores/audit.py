@@ -10,6 +10,14 @@ from spider_common.domain.identifiers import digest
 from spider_common.stores.table import Conflict, Put, Row, Table
 
 
+class Author(msgspec.Struct, frozen=True, kw_only=True):
+    """Who changes something, when (Unix ns), and from which host or address."""
+
+    who: str
+    ts: int
+    from_where: str
+
+
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One change that a person asked for. Secrets do not belong in it.
 

@@ -18,13 +18,12 @@ from spider_common.domain.configuration import BadConfig, Name, desk_of, name_of
 from spider_common.domain.control import TradingState
 from spider_common.domain.identifiers import ProductId
 from spider_common.domain.products import Product
-from spider_common.stores.audit import AuditEntry, audit_put
+from spider_common.stores.audit import AuditEntry, Author, audit_put
 from spider_common.stores.cache import Cache, CacheUnavailable, Feed
 from spider_common.stores.config_cache import ProductCache
 from spider_common.stores.config_rows import (
     EDITS,
     KINDS,
-    Author,
     Edit,
     ItemChanged,
     Kept,

@@ -20,7 +20,7 @@ from spider_common.domain.control import Controls, TradingState
 from spider_common.domain.identifiers import ClientId, ProductId
 from spider_common.domain.products import Client, Product, ProductSettings
 from spider_common.schema import Key
-from spider_common.stores.audit import AuditEntry, audit_put
+from spider_common.stores.audit import AuditEntry, Author, audit_put
 from spider_common.stores.table import Change, Put, Row
 
 EDITS: Final = 32
@@ -32,14 +32,6 @@ KINDS: Final[Mapping[str, type[Item]]] = {
     "client": Client,
 }
 """In the order in which they are read: what a row names was there before it, so it is found after it."""
-
-
-class Author(msgspec.Struct, frozen=True, kw_only=True):
-    """Who changes something, when (Unix ns), and from which host or address."""
-
-    who: str
-    ts: int
-    from_where: str
 
 
 class Edit(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from spider_common.domain.identifiers import digest
-from spider_common.stores.audit import Audit, AuditEntry
+from spider_common.stores.audit import Audit, AuditEntry, Author
 from spider_common.stores.queue import (
     GROUP,
     MAX_BATCH,
@@ -92,14 +92,6 @@ def letter_of(delivery: Delivery) -> Letter:
     )
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose command it was, from where, and when (Unix ns)."""
-
-    who: str
-    from_where: str
-    ts: int
-
-
 @asynccontextmanager
 async def look(dead: Queue, source: Queue, audit: Audit) -> AsyncIterator["Look"]:
     """Holds the letters of `dead` until the end of the block.
@@ -139,7 +131,7 @@ class Look:
             await self._keep()
         self.unseen = max(await self._dead.depth() - len(self._held), 0)
 
-    async def redrive(self, chosen: Sequence[Letter], asked: Asked) -> list[Letter]:
+    async def redrive(self, chosen: Sequence[Letter], by: Author) -> list[Letter]:
         """Sends letters back to their queue, those of a group in their sequence, and then deletes them.
 
         Returns:
@@ -150,7 +142,7 @@ class Look:
         """
         left: list[Letter] = []
         for letters in _tens(chosen):
-            await self._record("dlq.redrive", letters, asked, after=lambda letter: letter.again.dedup)
+            await self._record("dlq.redrive", letters, by, after=lambda letter: letter.again.dedup)
             failure = None
             try:
                 await self._source.send([letter.again for letter in letters])
@@ -162,7 +154,7 @@ class Look:
                 raise failure
         return left
 
-    async def drop(self, chosen: Sequence[Letter], asked: Asked) -> list[Letter]:
+    async def drop(self, chosen: Sequence[Letter], by: Author) -> list[Letter]:
         """Deletes letters for good; the audit has what they were.
 
         Returns:
@@ -170,7 +162,7 @@ class Look:
         """
         left: list[Letter] = []
         for letters in _tens(chosen):
-            await self._record("dlq.drop", letters, asked, after=lambda _: "")
+            await self._record("dlq.drop", letters, by, after=lambda _: "")
             left += await self._remove(letters)
         return left
 
@@ -201,16 +193,16 @@ class Look:
                 nursery.start_soon(extend, receipt)
 
     async def _record(
-        self, action: str, letters: Iterable[Letter], asked: Asked, *, after: Callable[[Letter], str]
+        self, action: str, letters: Iterable[Letter], by: Author, *, after: Callable[[Letter], str]
     ) -> None:
         """Before it is done: what is in the audit may not have been done, what is not was not."""
         for letter in letters:
             before = msgspec.structs.replace(letter, body=letter.body[:_KEPT_IN_AUDIT], receipt="")
             await self._audit.record(
                 AuditEntry(
-                    who=asked.who,
-                    ts=asked.ts,
-                    from_where=asked.from_where,
+                    who=by.who,
+                    ts=by.ts,
+                    from_where=by.from_where,
                     action=action,
                     target=f"letter/{letter.letter_id}",
                     before=msgspec.json.encode(before).decode(),
