@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,8 +73,11 @@ def believed(*claims: Claim, quantity: str, **changes: Any) -> Drift:
 
 
 def test_each_reason_has_its_words() -> None:
-    """A code without words explains nothing."""
+    """Law: each code is explained, and docs/reconciliation.md lists them all."""
     assert set(DRIFT_WORDS) == set(DriftReason)
+    listed = (Path(__file__).parents[2] / "docs/reconciliation.md").read_text()
+    for reason, words in DRIFT_WORDS.items():
+        assert f"| `{reason}` | {words} |\n" in listed
 
 
 def test_in_line_is_no_drift() -> None:
