@@ -8,20 +8,20 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from services.oms.desk import DeskOrders
+from services.oms.reference import Reference
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import ClientId, ProductId, shard_of
 from spider_common.domain.intents import DeskAction, DeskEvent
 from spider_common.domain.joining import aligning, closing, wanted
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Account, Product, Subscription
-from spider_common.stores.config import ConfigStore
 from spider_common.stores.positions import Adjusted, PositionStore
 from spider_common.stores.table import Conflict, TableError
 from spider_common.stores.trading import Stored
 
 EVERY_S: Final = 5.0
-KNOWN_AFTER_NS: Final = 15 * NS_PER_S
-"""By then every task has read a configuration that was changed: whoever plans knows the subscription."""
+KNOWN_AFTER_NS: Final = 5 * NS_PER_S
+"""By then every task has read a change of the configuration: whoever plans goes by the new one."""
 
 
 class JoiningDesk:
@@ -30,13 +30,13 @@ class JoiningDesk:
     def __init__(
         self,
         *,
-        config: ConfigStore,
+        reference: Reference,
         positions: PositionStore,
         desk: DeskOrders,
         clock: Clock,
         log: FilteringBoundLogger,
     ) -> None:
-        self._config, self._positions, self._desk = config, positions, desk
+        self._reference, self._positions, self._desk = reference, positions, desk
         self._clock, self._log = clock, log
         self._done: dict[tuple[ProductId, ClientId], int] = {}
 
@@ -56,7 +56,7 @@ class JoiningDesk:
         Raises:
             TableError: a table does not answer; what was asked for meanwhile is asked for again, harmlessly.
         """
-        for product in await self._config.products():
+        for product in self._reference.products:
             for subscription in product.subscriptions:
                 action = wanted(product, subscription)
                 known = self._clock.now() - subscription.since >= KNOWN_AFTER_NS

@@ -46,6 +46,13 @@ class UnknownProduct(LookupError):
     """An event of a product that the configuration does not have (yet)."""
 
 
+def _concerns(event: Event, product: Product) -> bool:
+    """Whether the product has the client that the desk asks something for, if it does."""
+    return isinstance(event, LeaderEvent) or any(
+        each.client == event.client for each in product.subscriptions
+    )
+
+
 class Journal:
     """Opens journal rows for this worker."""
 
@@ -149,7 +156,7 @@ class Journal:
     async def _product(self, event: Event) -> Product:
         """The product with those who follow it in the event's shard."""
         product = self._reference.share(event)
-        if product is None:
+        if product is None or not _concerns(event, product):
             await self._reference.load_products()
             product = self._reference.share(event)
         if product is None:

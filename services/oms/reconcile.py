@@ -26,7 +26,6 @@ from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Correction, Product
 from spider_common.domain.reconciling import Asked, Claim, Drift, DriftKey, Repair
-from spider_common.stores.config import ConfigStore
 from spider_common.stores.positions import PositionStore, known
 from spider_common.stores.table import Conflict, TableError
 from spider_common.stores.trading import Stored, TradingStore
@@ -79,7 +78,6 @@ class Reconciler:
         *,
         owner: str,
         clock: Clock,
-        config: ConfigStore,
         reference: Reference,
         trading: TradingStore,
         positions: PositionStore,
@@ -88,7 +86,7 @@ class Reconciler:
         log: FilteringBoundLogger,
         pace: Pace,
     ) -> None:
-        self._owner, self._clock, self._config, self._reference = owner, clock, config, reference
+        self._owner, self._clock, self._reference = owner, clock, reference
         self._trading, self._positions, self._desk, self._log = trading, positions, desk, log
         self._told, self._pace = told, pace
 
@@ -148,13 +146,13 @@ class Reconciler:
     async def _silent(self) -> list[str]:
         """The accounts whose positions no sweep has told lately."""
         oldest = self._clock.now() - FRESH_NS
-        facts = await self._facts(_accounts(await self._config.products()))
+        facts = await self._facts(_accounts(self._reference.products))
         return sorted(
             f"{venue}/{account}" for (venue, account), told in facts.items() if (told.swept or 0) < oldest
         )
 
     async def _read(self) -> _Read:
-        products = await self._config.products()
+        products = self._reference.products
         books = {
             (product.product, shard): await self._positions.books(product.product, shard)
             for product in products

@@ -106,7 +106,6 @@ async def serve_oms(
     reconciler = Reconciler(
         owner=ports.owner,
         clock=clock,
-        config=ports.config,
         reference=reference,
         trading=trading,
         positions=ports.positions,
@@ -115,7 +114,7 @@ async def serve_oms(
         log=log,
         pace=ports.pace,
     )
-    joining = JoiningDesk(config=ports.config, positions=ports.positions, desk=desk, clock=clock, log=log)
+    joining = JoiningDesk(reference=reference, positions=ports.positions, desk=desk, clock=clock, log=log)
     reconciled = trio.Event()
 
     async def handle(message: Message, received: int) -> Verdict:

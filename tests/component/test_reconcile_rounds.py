@@ -46,7 +46,6 @@ class Desk:
         return Reconciler(
             owner=owner,
             clock=rig.clock,
-            config=rig.config,
             reference=self.worker.reference,
             trading=rig.trading,
             positions=self.store,
