@@ -17,15 +17,16 @@ from services.oms.positions import Positions
 from services.oms.reference import Reference
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import reconciling
-from spider_common.domain.drafting import followers_instrument
+from spider_common.domain.claims import Claim, claims
+from spider_common.domain.drift import Asked, Drift, DriftKey, Known
 from spider_common.domain.held import AccountPositions
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue, shard_of
-from spider_common.domain.instruments import Instrument, InstrumentList
+from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.intents import DeskAction, DeskEvent
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Correction, Product
-from spider_common.domain.reconciling import Asked, Claim, Drift, DriftKey, Repair
+from spider_common.domain.reconciling import Repair
 from spider_common.stores.positions import PositionStore, known
 from spider_common.stores.table import Conflict, TableError
 from spider_common.stores.trading import Stored, TradingStore
@@ -183,27 +184,28 @@ class Reconciler:
 
     def _drifts(self, read: _Read) -> list[Drift]:
         before, now = known(read.drifts), self._clock.now()
-        claims: dict[_Place, list[Claim]] = defaultdict(list)
+        sharing: dict[_Place, list[Claim]] = defaultdict(list)
         drifts: list[Drift] = []
         for product in read.products:
             drifts += self._leaders(product, read, before, now)
-            for claim, instrument in _claims(product, read):
+            books = {shard: read.books[product.product, shard] for shard in range(product.shards)}
+            for claim, instrument in claims(product, books, read.instruments):
                 if instrument is not None:
-                    claims[_Place(claim.account, instrument.symbol)].append(claim)
+                    sharing[_Place(claim.account, instrument.symbol)].append(claim)
                 elif missing := reconciling.without_instrument(claim, now=now, before=before):
                     drifts.append(missing)
-        for (account, symbol), sharing in claims.items():
+        for (account, symbol), parts in sharing.items():
             instrument = read.instruments.get(account.venue, symbol)
             assert instrument is not None, "a claim is on an instrument that is listed"
             told = read.facts[account.venue, account.account]
             for side in _SIDES[account.hedge_mode]:
                 held = told.held(instrument, side)
                 drifts += reconciling.reconcile(
-                    instrument, side, held, sharing, before, now=now, grace=self._pace.grace
+                    instrument, side, held, parts, before, now=now, grace=self._pace.grace
                 )
         return drifts
 
-    def _leaders(self, product: Product, read: _Read, before: reconciling.Known, now: int) -> Iterator[Drift]:
+    def _leaders(self, product: Product, read: _Read, before: Known, now: int) -> Iterator[Drift]:
         """The leader's own position against the first shard's books: each shard's say the same."""
         leader = product.leader
         told = read.facts[leader.venue, leader.account]
@@ -290,20 +292,6 @@ def _accounts(products: Iterable[Product]) -> list[Account]:
         for account in (product.leader, *(each.account for each in product.subscriptions))
     ]
     return list({(each.venue, each.account): each for each in named}.values())
-
-
-def _claims(product: Product, read: _Read) -> Iterator[tuple[Claim, Instrument | None]]:
-    """What each subscription has a part in, with the instrument of its venue."""
-    for subscription in product.subscriptions:
-        client = subscription.client
-        books = read.books[product.product, shard_of(client, product.shards)]
-        for symbol, book in sorted(books.items()):
-            leads = read.instruments.get(product.leader.venue, symbol)
-            if leads is None:
-                continue
-            instrument = followers_instrument(read.instruments, leads, subscription)
-            for claim in reconciling.claims(product.product, subscription, symbol, book):
-                yield claim, instrument
 
 
 def _waits(books: Books, client: ClientId) -> bool:

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from services.local.seed import Follower
 from services.simulator.actions import Place
 from services.simulator.rules import NewOrder
+from spider_common.domain.drift import Drift
 from spider_common.domain.identifiers import AccountId, ClientId, Venue
 from spider_common.domain.products import (
     Account,
@@ -22,7 +23,6 @@ from spider_common.domain.products import (
     Leaving,
     Subscription,
 )
-from spider_common.domain.reconciling import Drift
 from spider_common.stores.secrets import MemorySecrets
 from tests.ingest_rig import Bench, open_bench
 

@@ -12,6 +12,7 @@ from services.oms.positions import Positions
 from services.oms.reconcile import Pace, Reconciler
 from spider_common import schema
 from spider_common.clock import NS_PER_S
+from spider_common.domain.drift import DriftReason
 from spider_common.domain.held import AccountPositions, Held
 from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId
 from spider_common.domain.instruments import InstrumentKind
@@ -19,7 +20,6 @@ from spider_common.domain.intents import DeskEvent
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book, Part, Waiting, part_key
 from spider_common.domain.products import Correction
-from spider_common.domain.reconciling import DriftReason
 from spider_common.messages import DeskOrder, PositionUpdate, decode
 from spider_common.stores.memory_queue import MemoryQueue
 from spider_common.stores.positions import PositionStore

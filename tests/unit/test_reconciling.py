@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spider_common.domain import reconciling
+from spider_common.domain.claims import Claim, Refusal, claims_of
+from spider_common.domain.drift import DRIFT_WORDS, Asked, Drift, DriftReason, Known
 from spider_common.domain.held import Held
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentKind
@@ -18,16 +20,7 @@ from spider_common.domain.orders import CopyState, PositionSide
 from spider_common.domain.positions import Book, Part, Resting, Waiting, part_key
 from spider_common.domain.products import Account, Correction, FixedNotional, FixedRatio, Subscription
 from spider_common.domain.reasons import Reason
-from spider_common.domain.reconciling import (
-    DRIFT_WORDS,
-    Claim,
-    Drift,
-    DriftReason,
-    Known,
-    Refusal,
-    reconcile,
-    repair,
-)
+from spider_common.domain.reconciling import reconcile, repair
 from tests.strategies import swap
 
 NET, LONG, SHORT = PositionSide.NET, PositionSide.LONG, PositionSide.SHORT
@@ -212,7 +205,7 @@ def test_orders_that_reduce_go_first() -> None:
 def test_an_order_that_did_not_help_is_asked_for_again_much_later() -> None:
     """One that did is followed as soon as the rest is believed."""
     drift = believed(claim("1"), quantity="3")
-    asked = reconciling.Asked(ts=0, quantity=Decimal(-2), reduces=True, off=drift.off)
+    asked = Asked(ts=0, quantity=Decimal(-2), reduces=True, off=drift.off)
     assert reconciling.may_ask(drift, grace=GRACE)
     assert not reconciling.may_ask(replace(drift, asked=asked), grace=GRACE)
     assert reconciling.may_ask(replace(drift, asked=asked, seen=10 * GRACE), grace=GRACE)
@@ -231,7 +224,7 @@ def test_claims_are_read_from_a_book() -> None:
     resting = {ana.client: (Resting(order="1", leader_order="2", side=NET, exposure=Decimal(1)),)}  # type: ignore[arg-type]
 
     def of(subscription: Subscription, book: Book) -> Claim:
-        (one,) = reconciling.claims(ProductId("p"), subscription, "BTC", book)
+        (one,) = claims_of(ProductId("p"), subscription, "BTC", book)
         return one
 
     assert (of(ana, book).ruled, of(ana, book).part.planned) == (6, 5)

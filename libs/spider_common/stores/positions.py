@@ -10,10 +10,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from spider_common import schema
+from spider_common.domain.drift import Drift, DriftKey
 from spider_common.domain.held import AccountPositions
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.positions import Book
-from spider_common.domain.reconciling import Drift, DriftKey
 from spider_common.schema import Key
 from spider_common.stores.table import Ambiguous, Conflict, Delete, Put, Row, Table
 from spider_common.stores.trading import Stored
