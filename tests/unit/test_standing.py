@@ -83,6 +83,19 @@ def test_a_day_rolls_over_at_midnight_utc() -> None:
     assert worth.observe(_told(2_000, HOUR + 1)).lost(morning) == 50
 
 
+@given(histories, histories)
+def test_anew_is_as_if_nothing_had_been(before: list[Equity], then: list[Equity]) -> None:
+    """What was told of the time before counts no more, even if it comes late."""
+    anew = _after(before).anew()
+    later = [fact for fact in then if fact.ts_venue >= anew.latest.ts_venue]
+    worth = anew
+    for fact in [*then, *before]:
+        worth = worth.observe(fact)
+
+    same_moment = [fact for fact in before if fact.ts_venue == anew.latest.ts_venue]
+    assert worth == replace(_after([anew.latest, *later, *same_moment]), since=anew.latest.ts_venue)
+
+
 @given(histories, times)
 def test_another_currency_begins_anew(history: list[Equity], ts: int) -> None:
     """What is counted in another unit is compared with nothing; an older such fact changes nothing."""

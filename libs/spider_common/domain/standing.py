@@ -15,22 +15,24 @@ from spider_common.domain.quantities import ZERO
 DAY: Final = 86_400 * 1_000_000_000
 
 
-class Worth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Worth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What an account's equity has been: all that its limits remember of it.
 
     It is the same whatever the order in which facts come, and however often. Deposits and withdrawals are
-    not told apart from gains and losses.
+    not told apart from gains and losses: after one, somebody lets it begin `anew`.
 
     Attributes:
         latest: the newest fact.
         opening: the last fact from before midnight (UTC) of the newest one's day; without one, the first of
             that day.
         peak: the highest equity of all facts.
+        since: facts from before this time (Unix ns) do not count.
     """
 
     latest: Equity
     opening: Equity
     peak: Decimal
+    since: int = 0
 
     @classmethod
     def of(cls, fact: Equity) -> "Worth":
@@ -42,6 +44,8 @@ class Worth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
         One in another currency cannot be compared: a newer one begins anew, an older one is dropped.
         """
+        if fact.ts_venue < self.since:
+            return self
         if fact.currency != self.latest.currency:
             return Worth.of(fact) if fact.ts_venue > self.latest.ts_venue else self
         latest, opening = self.latest, self.opening
@@ -52,7 +56,12 @@ class Worth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             latest=known[-1],
             opening=before[-1] if before else known[0],
             peak=max(self.peak, fact.equity),
+            since=self.since,
         )
+
+    def anew(self) -> "Worth":
+        """As if the newest fact were the first."""
+        return msgspec.structs.replace(Worth.of(self.latest), since=self.latest.ts_venue)
 
     def lost(self, now: int) -> Decimal:
         """How much less than at the last midnight (UTC) it is worth; negative: more. `now`: Unix ns."""
