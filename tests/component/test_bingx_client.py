@@ -205,21 +205,19 @@ async def test_a_question_goes_to_the_fallback(autojump_clock, nursery, network,
         assert isinstance(await desk.place(), Unsent)
 
 
-async def test_a_new_size_amends_and_a_new_price_replaces(autojump_clock, open_desk):
-    """The order stays for a size; for a price another takes its place under its own id."""
+@pytest.mark.parametrize(("size", "price"), [("0.003", "51000"), ("0.003", "50000"), ("0.001", "50000")])
+async def test_an_amendment_replaces_the_order(autojump_clock, open_desk, size, price):
+    """Whatever it changes, another order takes its place under its own id."""
     async with open_desk() as desk:
         first = await desk.place(**RESTS)
-        assert await desk.amend(size="0.001") == first
-        assert await desk.amend(size="0.002") == first
-        assert (await desk.find()).fact.quantity == Decimal("0.002")
-        second = await desk.amend(size="0.003", price="51000")
+        second = await desk.amend(size=size, price=price)
         assert second.venue_order_id != first.venue_order_id
         assert (await desk.find()).fact.status is OrderStatus.CANCELED
         new = (await desk.find("b1")).fact
         assert (new.venue_order_id, new.price, new.quantity) == (
             second.venue_order_id,
-            Decimal(51000),
-            Decimal("0.003"),
+            Decimal(price),
+            Decimal(size),
         )
 
 

@@ -85,10 +85,3 @@ def test_an_order_is_named_by_the_venues_id_where_it_is_known():
         venue_order_id=VenueOrderId("17"),
     )
     assert orders.named(known) == {"orderId": "17"}
-
-
-def test_no_price_is_no_change_from_no_price():
-    """REST writes zero for none."""
-    assert orders.same(None, None)
-    assert orders.same(Decimal("1.0"), Decimal(1))
-    assert not orders.same(Decimal(1), None)

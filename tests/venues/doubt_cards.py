@@ -17,6 +17,7 @@ from spider_common.venues.outcomes import (
 )
 from tests.venues.bench import Bench, key
 from tests.venues.cards import accepted, card, found
+from tests.venues.order_cards import found_as_amended
 
 
 async def in_doubt(bench: Bench, kind: str, *, there: bool, **fields: object) -> None:
@@ -138,9 +139,18 @@ async def amend_reply_lost(bench: Bench) -> None:
     bench.arm("lose_reply", on="amend")
     change = bench.change(size=bench.size * 2, price=Decimal(50_000))
     assert isinstance(await bench.amend(change), Unknown)
-    known = [await bench.find(number) for number in (0, 200)]
-    live = [each for each in known if isinstance(each, Found) and each.fact.status is OrderStatus.LIVE]
-    assert [each.fact.quantity for each in live] == [Decimal("0.02")]
+    await found_as_amended(bench, Decimal("0.02"), 50_000)
+
+
+@card("doubt.amend_not_made")
+async def amend_not_made(bench: Bench) -> None:
+    accepted(await bench.place(bench.resting()))
+    bench.arm("error_without_effect", on="amend")
+    change = bench.change(size=bench.size * 2, price=Decimal(51_000))
+    assert isinstance(await bench.amend(change), Unknown)
+    fact = found(await bench.find()).fact
+    assert (fact.status, fact.quantity, fact.price) == (OrderStatus.LIVE, Decimal("0.01"), 50_000)
+    assert await bench.find(200) == NotFound()
 
 
 @card("doubt.deaf_is_not_absent")

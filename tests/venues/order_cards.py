@@ -5,10 +5,10 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from services.simulator import ledger
+from services.simulator.actions import MoveTrigger
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.reasons import Reason
 from spider_common.venues.outcomes import (
-    Found,
     Refused,
     Rejected,
 )
@@ -105,9 +105,23 @@ async def amend(bench: Bench) -> None:
     accepted(await bench.amend(bench.change(size=bench.size * 2, price=Decimal(51_000))))
     (order,) = (order for order in bench.orders() if order.open)
     assert (order.size, order.price) == (bench.size * 2, 51_000)
-    known = [await bench.find(number) for number in (0, 200)]
-    live = [each for each in known if isinstance(each, Found) and each.fact.status is OrderStatus.LIVE]
-    assert [(each.fact.quantity, each.fact.price) for each in live] == [(Decimal("0.02"), 51_000)]
+    await found_as_amended(bench, Decimal("0.02"), 51_000)
+
+
+async def found_as_amended(bench: Bench, quantity: Decimal, price: int) -> None:
+    """By its own id where the venue keeps the order; where it replaces it, by that of the replacement."""
+    replaces = bench.client.capabilities.amends == "replace"
+    fact = found(await bench.find(200 if replaces else 0)).fact
+    assert (fact.status, fact.quantity, fact.price) == (OrderStatus.LIVE, quantity, price)
+    if replaces:
+        assert found(await bench.find(0)).fact.status is OrderStatus.CANCELED
+
+
+@card("order.amend_size")
+async def amend_size(bench: Bench) -> None:
+    accepted(await bench.place(bench.resting()))
+    accepted(await bench.amend(bench.change(size=bench.size * 3, price=Decimal(50_000))))
+    await found_as_amended(bench, Decimal("0.03"), 50_000)
 
 
 @card("order.amend_gone")
@@ -155,9 +169,34 @@ async def conditional(bench: Bench) -> None:
     named = bench.ref(1, venue_order_id=made.venue_order_id)  # BingX keeps no client order id of these
     fact = found(await bench.client.find(key("alice"), named)).fact
     assert (fact.status, fact.side, fact.cum_filled) == (OrderStatus.LIVE, Side.SELL, 0)
+    assert (fact.quantity, fact.price, fact.trigger) == (Decimal("0.01"), None, trigger)
+    bench.do(MoveTrigger(account="alice", order_id=fact.venue_order_id, trigger=Decimal(56_000)))
+    moved = found(await bench.client.find(key("alice"), named)).fact
+    assert moved.trigger == replace(trigger, price=Decimal(56_000))
     accepted(await bench.cancel(named))
     assert found(await bench.client.find(key("alice"), named)).fact.status is OrderStatus.CANCELED
     assert len(bench.entries(ledger.Executed)) == 1
+
+
+@card("order.conditional_limit")
+async def conditional_limit(bench: Bench) -> None:
+    accepted(await bench.place(bench.order()))
+    trigger = Trigger(kind=TriggerKind.TAKE_PROFIT, price=Decimal(65_000))
+    profit = bench.order(
+        1,
+        side=Side.SELL,
+        reduce_only=True,
+        trigger=trigger,
+        order_type=OrderType.LIMIT,
+        price=Decimal(64_900),
+    )
+    made = accepted(await bench.place(profit))
+    named = bench.ref(1, venue_order_id=made.venue_order_id)
+    fact = found(await bench.client.find(key("alice"), named)).fact
+    assert (fact.status, fact.price, fact.trigger) == (OrderStatus.LIVE, 64_900, trigger)
+    bench.price("65000")
+    fact = found(await bench.client.find(key("alice"), named)).fact
+    assert (fact.status, fact.cum_filled) == (OrderStatus.TRIGGERED, 0)
 
 
 async def never_sent(bench: Bench, **fields: object) -> None:
@@ -192,6 +231,19 @@ async def off_the_lot(bench: Bench) -> None:
 async def off_the_tick(bench: Bench) -> None:
     price = Decimal(50_000) + bench.instrument.tick / 2
     await never_sent(bench, order_type=OrderType.LIMIT, price=price)
+
+
+@card("order.amend_off_the_lot")
+async def amend_off_the_lot(bench: Bench) -> None:
+    accepted(await bench.place(bench.resting()))
+    before = len(bench.entries())
+    for size, price in (
+        (bench.size + bench.instrument.lot / 2, Decimal(50_000)),
+        (bench.size, Decimal(50_000) + bench.instrument.tick / 2),
+    ):
+        outcome = await bench.amend(bench.change(size=size, price=price))
+        assert outcome == Refused(Reason.INSTRUMENT_CHANGED)
+    assert len(bench.entries()) == before
 
 
 @card("order.not_listed")

@@ -119,7 +119,7 @@ class BingxClient:
         limits = self._rest.limits
         shown = {name: getattr(limits, name) for name in limits.__struct_fields__}
         return Capabilities(
-            amends="amend",
+            amends="replace",
             names_parent=True,
             expiry="timestamp and recvWindow, at most 5 s",
             batch_orders=5,
@@ -192,6 +192,9 @@ class BingxClient:
         return _accepted(read, section.placed_id)
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
+        listed = self.known_instruments.get(Venue.BINGX, change.ref.symbol)
+        if listed is None or not listed.takes(change.size, change.price):
+            return Refused(Reason.INSTRUMENT_CHANGED)
         return await self._orders(change.ref.symbol).amend(credentials, change, expires=expires)
 
     async def find(self, credentials: Credentials, order: OrderRef) -> Lookup:

@@ -93,8 +93,3 @@ def named(ref: OrderRef, *, order_id: str = "orderId", client: str = "clientOrde
     if ref.venue_order_id is not None:
         return {order_id: ref.venue_order_id}
     return {client: ref.client_order_id.lower()}
-
-
-def same(wanted: Decimal | None, current: Decimal | None) -> bool:
-    """Whether a price stays as it is."""
-    return (wanted or None) == (current or None)

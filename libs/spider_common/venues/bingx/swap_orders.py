@@ -63,11 +63,12 @@ class SwapOrders:
         return VenueOrderId(text(order, "orderId", "data.order"))
 
     async def amend(self, credentials: Credentials, change: Amendment, *, expires: int) -> Outcome:
-        """A new size is an amendment; a new price takes a new order in the old one's place.
+        """A new order takes the old one's place: BingX amends nothing but the size, and only then would the
+        order stay, so that nobody could say by which id it is to be found.
 
-        The old order is looked at first, since BingX amends nothing but the size. It is replaced only while
-        nothing of it is filled, which BingX is asked to check: what a partly filled order still gets until
-        it is gone would come on top of its replacement.
+        The old order is looked at first. It is replaced only while nothing of it is filled, which BingX is
+        asked to check: what a partly filled order still gets until it is gone would come on top of its
+        replacement.
         """
         try:
             row = await self._row(credentials, change.ref)
@@ -77,24 +78,8 @@ class SwapOrders:
             return Rejected(error.code, str(error)) if known else Unsent(str(error))
         except VenueError as error:
             return Unsent(f"the order could not be looked at: {error}")
-        if not orders.same(change.price, fact.price):
-            return await self._replace(credentials, change, fact, row, expires)
-        if change.size == fact.quantity:
-            return Accepted(fact.venue_order_id)
-        params = {
-            "symbol": change.ref.symbol,
-            "orderId": fact.venue_order_id,
-            "quantity": f"{change.size:f}",
-        }
-        request = VenueRequest(SWAP_V1, "POST", "trade/amend", params)
-        read = await self._change(credentials, change.ref.account.account, request, expires)
-        return Accepted(fact.venue_order_id) if isinstance(read, Mapping) else read
-
-    async def _replace(
-        self, credentials: Credentials, change: Amendment, fact: OrderFact, row: Row, expires: int
-    ) -> Outcome:
         if fact.cum_filled != ZERO or fact.status is not OrderStatus.LIVE or change.price is None:
-            return Rejected("unsupported", "only a limit order without a fill can get another price")
+            return Rejected("unsupported", "only a limit order without a fill can be replaced")
         made = self._codec.order_request(
             change.ref.symbol,
             side=change.side,
@@ -112,15 +97,10 @@ class SwapOrders:
             "cancelRestrictions": f"ONLY_{text(row, 'status', 'order')}",
         }
         request = VenueRequest(SWAP_V1, "POST", "trade/cancelReplace", params)
-        read = await self._change(credentials, change.ref.account.account, request, expires)
-        return _replaced(read) if isinstance(read, Mapping) else read
-
-    async def _change(
-        self, credentials: Credentials, account: AccountId, request: VenueRequest, expires: int
-    ) -> Row | Outcome:
-        turn = bucket(request.path, account, self._rest.limits.amend)
+        turn = bucket(request.path, change.ref.account.account, self._rest.limits.amend)
         await self._rest.turn(turn)
-        return await self._rest.write(credentials, request, expires=expires, bucket=turn)
+        read = await self._rest.write(credentials, request, expires=expires, bucket=turn)
+        return _replaced(read) if isinstance(read, Mapping) else read
 
     async def look(self, credentials: Credentials, order: OrderRef) -> OrderFact | None:
         """An order as ``trade/order`` tells it, which looks in open and finished ones; None: it knows none.

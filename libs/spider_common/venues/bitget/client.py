@@ -205,6 +205,9 @@ class BitgetClient:
         """
         if change.price is None:
             return Refused(Reason.NOT_AMENDABLE)
+        listed = self.known_instruments.get(Venue.BITGET, change.ref.symbol)
+        if listed is None or not listed.takes(change.size, change.price):
+            return Refused(Reason.INSTRUMENT_CHANGED)
         is_spot = _is_spot(change.ref.symbol)
         if is_spot:
             found = await self._spot.find(credentials, change.ref)
