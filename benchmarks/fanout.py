@@ -1,8 +1,9 @@
 """What one leader event to 1,000 followers costs the order service, beside a straightforward asyncio copier.
 
 Each of the two is a process of its own, and so are the simulated venue, Valkey and the stand-in for AWS
-(`benchmarks.stub`). A round is one event, from its sending to the deletion of its message. What was placed and
-when is read from the venue's ledger; CPU and memory are those of the copier's process alone, from ``/proc``.
+(`benchmarks.stub`). A round is one event, from its sending to the deletion of its message. What was placed
+and when is read from the venue's ledger; CPU and memory are those of the copier's process alone, from
+``/proc``.
 """
 
 import os
@@ -31,8 +32,15 @@ from services.simulator.simulator import Addresses
 from spider_common import schema
 from spider_common.clock import NS_PER_S, SystemClock
 from spider_common.domain.executions import Execution
-from spider_common.domain.identifiers import AccountId, ClientId, ProductId, TradeId, Venue, VenueOrderId
-from spider_common.domain.identifiers import ClientOrderId
+from spider_common.domain.identifiers import (
+    AccountId,
+    ClientId,
+    ClientOrderId,
+    ProductId,
+    TradeId,
+    Venue,
+    VenueOrderId,
+)
 from spider_common.domain.intents import LeaderEvent
 from spider_common.domain.orders import OrderFact, OrderStatus, OrderType, PositionSide, Side
 from spider_common.domain.products import Account, FixedRatio, Product, Subscription
@@ -264,7 +272,9 @@ class Peer:
 class Bench:
     """One copier among its surroundings."""
 
-    def __init__(self, subject: Subject, pid: int, stub: str, control: str, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, subject: Subject, pid: int, stub: str, control: str, client: httpx.AsyncClient
+    ) -> None:
         self._subject, self._pid = subject, pid
         self._stub, self._control, self._http = stub, control, client
         self._events = 0
@@ -369,7 +379,9 @@ async def measure(
         aws = await parts.enter_async_context(
             open_aws(network=SystemNetwork(), region="us-east-1", endpoint_url=on.aws, keys=_KEYS)
         )
-        client = await parts.enter_async_context(http.client(http.TrioTransport(network=SystemNetwork(), deadline=600)))
+        client = await parts.enter_async_context(
+            http.client(http.TrioTransport(network=SystemNetwork(), deadline=600))
+        )
         queue = await open_queue(aws, schema.COPY, Random(1))  # noqa: S311 names of attempts
         subject: Ours | Peer = Ours(aws, queue) if name == "ours" else Peer(queue, on.cache)
         command, more = subject.command(on)
@@ -392,7 +404,9 @@ async def measure(
             updates = [_update(order) for order in await bench.fills(team)]
             executions = await bench.timed(lambda: subject.publish(updates))
         orders = await bench.orders(team)
-    return Result(followers=followers, rounds=_with_orders(rounds, orders), memory=memory, executions=executions)
+    return Result(
+        followers=followers, rounds=_with_orders(rounds, orders), memory=memory, executions=executions
+    )
 
 
 def _with_orders(rounds: Sequence[Round], orders: Sequence[tuple[int, Order]]) -> Sequence[Round]:

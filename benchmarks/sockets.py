@@ -131,7 +131,11 @@ async def _measure(port: int) -> Measured:
     config = ConfigStore(MemoryTable(schema.CONFIG, clock), MemoryCache())
     first, *others = _products()
     await config.put_product(first)
-    async with http.client(http.TrioTransport(network=network)) as client, trio.open_nursery() as nursery:
+    async with (
+        http.TrioTransport(network=network) as wire,
+        http.client(http.TrioTransport(network=network)) as client,
+        trio.open_nursery() as nursery,
+    ):
         address = Address(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}{SOCKET_PATHS[Venue.OKX]}")
         ports = IngestPorts(
             clock=clock,
@@ -143,7 +147,7 @@ async def _measure(port: int) -> Measured:
             config=config,
             secrets=MemorySecrets({AccountId(f"okx-{at}"): _CREDENTIALS for at in range(ACCOUNTS)}),
             venues=open_clients(
-                {Venue.OKX: address}, http=client, clock=clock, budgets=lambda _: _Unlimited(clock)
+                {Venue.OKX: address}, http=wire, clock=clock, budgets=lambda _: _Unlimited(clock)
             ),
             log=log,
             sweep_every_s=3600,  # the timer's sweeps are not what is measured

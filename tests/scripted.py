@@ -1,5 +1,6 @@
 """A venue and a table that misbehave by script, and tell the truth about what they hold."""
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -139,9 +140,11 @@ class ScriptedVenue:
         await trio.sleep(self.leverage_takes_s)
         return self.leverage_replies.popleft() if self.leverage_replies else Accepted(None)
 
-    async def ready_to_place(self, order: OrderRequest) -> None:
+    async def ready_to_place(self, order: OrderRequest, *, patience_s: float = math.inf) -> bool:
         until = max(self.busy_until, self.busy.get(order.account.account, 0))
-        await trio.sleep(max(until - self._clock.now(), 0) / NS_PER_S)
+        wait_s = max(until - self._clock.now(), 0) / NS_PER_S
+        await trio.sleep(min(wait_s, patience_s))
+        return wait_s <= patience_s
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         return await self._answer(

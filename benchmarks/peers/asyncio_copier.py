@@ -57,7 +57,9 @@ class Copier:
         """Places one follower's copy, unless that was begun before."""
         exchange = self.exchange(follower)
         market = exchange.market(fill["symbol"])
-        contracts = Decimal(fill["quantity"]) * Decimal(follower["ratio"]) / Decimal(str(market["contractSize"]))
+        contracts = (
+            Decimal(fill["quantity"]) * Decimal(follower["ratio"]) / Decimal(str(market["contractSize"]))
+        )
         amount = exchange.amount_to_precision(fill["symbol"], float(contracts))
         order_id = hashlib.sha256(f"{fill['event']}/{follower['client']}".encode()).hexdigest()[:32]
         key = {"pk": {"S": f"event#{fill['event']}"}, "sk": {"S": f"copy#{follower['client']}"}}

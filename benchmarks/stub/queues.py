@@ -36,7 +36,9 @@ class Queues:
         done = []
         for entry in call["Entries"]:
             number = str(next(self._numbers))
-            done.append({"Id": entry["Id"], "MessageId": number, "MD5OfMessageBody": "", "SequenceNumber": number})
+            done.append(
+                {"Id": entry["Id"], "MessageId": number, "MD5OfMessageBody": "", "SequenceNumber": number}
+            )
             if "dlq" in call["QueueUrl"]:
                 self.dead += 1
                 continue

@@ -26,7 +26,9 @@ class Tables:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], Item] = {}  # by table, pk, sk
-        self._partitions: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}  # by table, attribute, value
+        self._partitions: dict[
+            tuple[str, str, str], set[tuple[str, str, str]]
+        ] = {}  # by table, attribute, value
 
     def get_item(self, call: Call) -> Call:
         item = self._rows.get(_place(call["TableName"], call["Key"]))

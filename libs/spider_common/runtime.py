@@ -15,8 +15,8 @@ from spider_common.budgets.limits import Limit
 from spider_common.clock import Clock, SystemClock
 from spider_common.domain.identifiers import Venue
 from spider_common.network import Network, SystemNetwork
-from spider_common.sdk import http
 from spider_common.sdk.aws import open_aws
+from spider_common.sdk.http import TrioTransport
 from spider_common.settings import CommonSettings
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.dynamo_table import DynamoTable
@@ -66,8 +66,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             open_aws(network=network, region=settings.aws_region, endpoint_url=settings.aws_endpoint or None)
         )
         prefix = settings.names_prefix
-        transport = http.TrioTransport(network=to_venues, tls=tls)
-        client = await stack.enter_async_context(http.client(transport))
+        wire = await stack.enter_async_context(TrioTransport(network=to_venues, tls=tls))
         cache = await stack.enter_async_context(open_cache(settings.redis_url, network, tls, prefix))
 
         def budgets(venue: Venue) -> Budgets:
@@ -81,7 +80,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
                 Venue.BITGET: Address(settings.bitget_rest, settings.bitget_socket),
                 Venue.BINGX: Address(settings.bingx_rest, settings.bingx_socket),
             },
-            http=client,
+            http=wire,
             clock=clock,
             budgets=budgets,
             bingx_limits=BingxLimits(

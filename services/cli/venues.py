@@ -11,7 +11,7 @@ from spider_common.budgets.fair import Budgets
 from spider_common.clock import SystemClock
 from spider_common.domain.identifiers import Venue
 from spider_common.network import SystemNetwork
-from spider_common.sdk import http
+from spider_common.sdk.http import TrioTransport
 from spider_common.venues.cards import CARDS
 from spider_common.venues.clients import Address, open_clients
 from spider_common.venues.venue import Capabilities
@@ -29,7 +29,7 @@ def capabilities() -> Mapping[Venue, Capabilities]:
     nowhere = Address("https://unused.invalid", "wss://unused.invalid")
     clients = open_clients(
         dict.fromkeys(Venue, nowhere),
-        http=http.client(http.TrioTransport(network=SystemNetwork())),
+        http=TrioTransport(network=SystemNetwork()),
         clock=clock,
         budgets=lambda _: Budgets(clock),
     )

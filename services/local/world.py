@@ -26,7 +26,7 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.journal import Timing
 from spider_common.network import Network
-from spider_common.sdk import http
+from spider_common.sdk.http import TrioTransport
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_queue import MemoryQueue
@@ -122,10 +122,10 @@ class World:
             buckets = SharedBuckets(self.cache, self.clock, venue=venue, egress=HOST, tasks=TASKS, log=log)
             return Budgets(self.clock, buckets)
 
-        async with http.client(http.TrioTransport(network=self._network)) as client:
+        async with TrioTransport(network=self._network) as wire:
             yield open_clients(
                 {venue: Address(rest, socket + path) for venue, path in SOCKET_PATHS.items()},
-                http=client,
+                http=wire,
                 clock=self.clock,
                 budgets=budgets,
             )

@@ -7,6 +7,7 @@ something is in doubt or held.
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -27,6 +28,7 @@ from spider_common.domain.journal import JournalRow, Timing
 from spider_common.domain.orders import CopyState
 from spider_common.domain.positions import Book, LegKind
 from spider_common.domain.reasons import Reason
+from spider_common.sdk.pool import Limits as HttpLimits
 from spider_common.secret import Credentials
 from spider_common.stores.secrets import Secrets, SecretsUnavailable
 from spider_common.stores.table import TableError
@@ -49,6 +51,9 @@ TRIES: Final = 5
 RESEND_AFTER_S: Final = 0.2
 """Pause after a request that surely had no effect, so that a closed venue is not hammered."""
 WRITE_AGAIN_S: Final = 0.5
+AT_ONCE: Final = HttpLimits().per_host
+"""Orders under way at a venue: as many as there are connections to it. One that had to wait for a
+connection would have been signed, and given its expiry, too early."""
 
 
 class Submitter:
@@ -68,6 +73,7 @@ class Submitter:
         self._timing, self._clock, self._venues, self._secrets = timing, clock, venues, secrets
         self._trading, self._reference, self._log = trading, reference, log
         self._leverages = Leverages(clock=clock, venues=venues, log=log)
+        self._lanes = {venue: trio.Semaphore(AT_ONCE) for venue in venues}
 
     async def advance(
         self, stored: Stored[JournalRow], *, patience_s: float = math.inf
@@ -181,13 +187,15 @@ class Submitter:
         while True:
             if held_up := await self._held_up(row, intent, credentials, patience_s):
                 return held_up
-            now = self._clock.now()
-            if refused := self._refusal(row, intent, now):
-                return journal.deny(intent, refused)
-            expires = journal.request_expiry(row.lease, now, self._timing)
-            if expires is None:
-                return intent
-            outcome = await self._ask_for(client, credentials, intent, expires)
+            is_new = intent.action is Action.PLACE
+            async with self._lanes[intent.account.venue] if is_new else nullcontext():
+                now = self._clock.now()
+                if refused := self._refusal(row, intent, now):
+                    return journal.deny(intent, refused)
+                expires = journal.request_expiry(row.lease, now, self._timing)
+                if expires is None:
+                    return intent
+                outcome = await self._ask_for(client, credentials, intent, expires)
             intent = msgspec.structs.replace(
                 intent, requests=intent.requests + 1, ts_sent=now, ts_answered=self._clock.now()
             )
@@ -217,9 +225,8 @@ class Submitter:
         """What becomes of a new order whose rate budget or leverage is not to be had now; None: it may go."""
         if intent.action is not Action.PLACE:
             return None
-        with trio.move_on_after(patience_s) as waiting:
-            await self._venues[intent.account.venue].ready_to_place(intent.request)
-        if waiting.cancelled_caught:
+        client = self._venues[intent.account.venue]
+        if not await client.ready_to_place(intent.request, patience_s=patience_s):
             return journal.hold(intent)
         until = min(self._clock.now() + self._timing.window, row.lease.ends - self._timing.margin)
         match await self._leverages.ready(intent, credentials, until=until):

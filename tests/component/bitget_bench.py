@@ -19,7 +19,7 @@ from spider_common.domain.requests import (
     OrderRequest,
 )
 from spider_common.sdk.ccxt import Codec
-from spider_common.sdk.http import TrioTransport, client
+from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bitget.client import BitgetClient
 from spider_common.venues.socket import open_socket
@@ -54,7 +54,7 @@ class Bench:
     def __init__(self, simulator, network, venue_clock, clock, **settings):
         self.simulator, self.network, self.venue_clock, self.clock = simulator, network, venue_clock, clock
         addresses = simulator.addresses
-        self.http = client(TrioTransport(network=network))
+        self.http = TrioTransport(network=network)
         self.client: VenueClient = BitgetClient(
             http=self.http,
             codec=Codec("bitget", clock, base_url=f"http://{addresses.host}:{addresses.rest_port}"),

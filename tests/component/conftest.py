@@ -16,8 +16,8 @@ from services.simulator.simulator import SimulatorConfig, serve_simulator
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import TrioClock
 from spider_common.memory_network import MemoryNetwork
-from spider_common.sdk import http
 from spider_common.sdk.ccxt import Codec
+from spider_common.sdk.http import TrioTransport
 from spider_common.venues.bingx.client import BingxClient
 from tests.component.bingx_desk import FAST, KEYS, Desk, Heard, Shifted
 from tests.component.bingx_trader import BingxTrader
@@ -81,9 +81,9 @@ async def open_desk(simulator, network, venue_clock):
             apply(simulator.bingx, account)
         clock = Shifted(venue_clock, offset)
         addresses = simulator.addresses
-        async with http.client(http.TrioTransport(network=network)) as client:
+        async with TrioTransport(network=network) as wire:
             made = BingxClient(
-                http=client,
+                http=wire,
                 codec=Codec(
                     "bingx", clock, base_url=f"http://{addresses.host}:{port or addresses.rest_port}"
                 ),

@@ -13,8 +13,8 @@ from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.identifiers import ClientOrderId, Venue
 from spider_common.domain.requests import OrderRef, OrderRequest
 from spider_common.memory_network import MemoryNetwork
-from spider_common.sdk import http
 from spider_common.sdk.ccxt import Codec
+from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.outcomes import (
@@ -85,7 +85,7 @@ async def open_bench() -> AsyncIterator[Bench]:
     bench = Bench()
     async with (
         open_peer(bench.network, bench.answer) as peer,
-        http.client(http.TrioTransport(network=bench.network)) as transport,
+        TrioTransport(network=bench.network) as transport,
     ):
         bench.peer = peer
         base = f"http://127.0.0.1:{peer.port}"

@@ -9,7 +9,7 @@ from services.simulator.ledger import Executed, Placed
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import TrioClock
 from spider_common.sdk.ccxt import Codec
-from spider_common.sdk.http import TrioTransport, client
+from spider_common.sdk.http import TrioTransport
 from spider_common.venues.bitget.client import BitgetClient
 from spider_common.venues.outcomes import (
     Accepted,
@@ -48,7 +48,7 @@ async def test_a_late_answer_is_unknown(autojump_clock, bench):
 async def test_nobody_listening_is_unsent(autojump_clock, network, venue_clock):
     """No connection, no order: the request surely never left. A question raises."""
     deaf = BitgetClient(
-        http=client(TrioTransport(network=network)),
+        http=TrioTransport(network=network),
         codec=Codec("bitget", venue_clock, base_url="http://127.0.0.1:1"),
         budgets=Budgets(venue_clock),
         clock=venue_clock,

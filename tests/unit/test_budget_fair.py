@@ -197,3 +197,43 @@ async def test_cancelled_while_its_token_is_asked_for(
     assert ended[quitter] == (gives, 0)
     assert ended[1 - quitter] == (True, 0 if gives else NS_PER_S)
     assert counting.given == sum(has_token for has_token, _ in ended.values())
+
+
+@kinds
+async def test_patience_is_tried_by_the_limits_alone(kind: str, autojump_clock: MockClock) -> None:
+    """Whom a limit keeps longer than its patience gives up, at that time, and takes no token."""
+    clock = TrioClock(ORIGIN)
+    counting = _Counting(made(kind, clock))
+    budgets = Budgets(clock, counting)
+    told: list[tuple[int, bool]] = []
+
+    async def caller(number: int) -> None:
+        left = await budgets.acquire((BUCKET, Limit(4, 1.0)), client=str(number), patience_s=0.5)
+        told.append((clock.now() - ORIGIN, left))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(4):
+            nursery.start_soon(caller, number)
+    third = NS_PER_S // 3
+    assert [(round(at / third, 1), left) for at, left in told] == [
+        (0, True), (1, True), (1.5, False), (1.5, False),
+    ]  # fmt: skip
+    assert counting.given == 2
+
+
+async def test_a_slow_process_tries_nobodys_patience(autojump_clock: MockClock) -> None:
+    """Buckets that answer after the patience is over still let in what they have room for."""
+    clock = TrioClock(ORIGIN)
+    gated = _Gated(clock)
+    budgets = Budgets(clock, gated)
+    left: list[bool] = []
+
+    async def caller(number: int) -> None:
+        left.append(await budgets.acquire((str(number), Limit(4, 1.0)), patience_s=0.5))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):  # more than are asked for at once
+            nursery.start_soon(caller, number)
+        await trio.sleep(2)
+        gated.gate.set()
+    assert left == [True] * 100

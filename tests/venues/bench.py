@@ -10,7 +10,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
-import httpx
 import trio
 from msgspec.structs import replace
 
@@ -33,7 +32,7 @@ from spider_common.domain.orders import OrderFact, OrderType, PositionSide, Side
 from spider_common.domain.products import Account
 from spider_common.domain.requests import Amendment, OrderRef, OrderRequest, PositionFact
 from spider_common.memory_network import MemoryNetwork
-from spider_common.sdk import http
+from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials, Secret
 from spider_common.stores.secrets import MemorySecrets
 from spider_common.telemetry.logs import logger
@@ -217,7 +216,7 @@ class Bench:
     """One venue: its client, its simulator, two accounts (`net` and `hedged`) and one swap."""
 
     def __init__(
-        self, dialect: Dialect, simulator: Simulator, network: "Wire", clock: Clock, rest: httpx.AsyncClient
+        self, dialect: Dialect, simulator: Simulator, network: "Wire", clock: Clock, rest: TrioTransport
     ) -> None:
         self.dialect, self.simulator, self.network, self.clock = dialect, simulator, network, clock
         self.venue: simulated.Venue = getattr(simulator, dialect.venue)
@@ -394,7 +393,7 @@ async def open_bench(dialect: Dialect, *, venue_ahead_s: float = 0) -> AsyncIter
         clock=venue_clock,
         rng=random.Random(7),
     )
-    async with trio.open_nursery() as nursery, http.client(http.TrioTransport(network=network)) as rest:
+    async with trio.open_nursery() as nursery, TrioTransport(network=network) as rest:
         simulator: Simulator = await nursery.start(serve)
         bench = Bench(dialect, simulator, network, clock, rest)
         await bench.client.instruments()

@@ -55,8 +55,8 @@ class PaperClient:
     async def instruments(self):
         return [SWAP]
 
-    async def nothing_to_wait_for(self, *_):
-        pass
+    async def nothing_to_wait_for(self, *_, **__):
+        return True
 
     ready_to_connect = ready_to_place = keep_alive = nothing_to_wait_for
 

@@ -1,5 +1,6 @@
 """`Budgets`: where a request waits until its venue's limits let it in."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from spider_common.clock import NS_PER_S, Clock
 
 _AT_ONCE: Final = 64
 """Requests that are decided in one call of the buckets: one round trip for a fan-out, and no long script."""
+_NEVER: Final = 2**63
 
 
 class Budgets:
@@ -29,29 +31,41 @@ class Budgets:
         self._changed = trio.Event()
 
     async def acquire(
-        self, *wanted: tuple[Name, Limit], client: str = "", reducing: bool = False, fan_out: str = ""
-    ) -> None:
-        """Returns when a request may be sent under all the limits. Cancelled: it has taken no token.
+        self,
+        *wanted: tuple[Name, Limit],
+        client: str = "",
+        reducing: bool = False,
+        fan_out: str = "",
+        patience_s: float = math.inf,
+    ) -> bool:
+        """Whether a request may be sent: True as soon as all the limits let it in; False when they have
+        kept it for longer than its patience. Then, and when it is cancelled, it has taken no token.
+
+        Only the limits try a patience, not this process: what could leave while it was busy leaves late.
 
         Args:
             wanted: the buckets, each of which gives one token; none is named twice.
             client: who takes turns with others. Queries, which nobody's turn depends on, leave it empty.
             reducing: goes before everything that is not.
             fan_out: what `predicted_completion` calls all the orders of one event.
+            patience_s: how long to wait for the limits.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         waiting = _Waiting(wanted, client=client, reducing=reducing, fan_out=fan_out)
+        if patience_s < math.inf:
+            waiting.gives_up_at = self._clock.now() + round(patience_s * NS_PER_S)
         self._turns.add(waiting)
         self._changed.set()
         try:
             await trio.lowlevel.cancel_shielded_checkpoint()  # those that come together are weighed together
-            while not waiting.has_left:
+            while not waiting.is_done:
                 if self._is_driven:
                     await waiting.park()
                 else:
                     await self._drive(waiting)
+            return waiting.has_left
         finally:
-            if not waiting.has_left:
+            if not waiting.is_done:
                 self._turns.remove(waiting)
             if not self._is_driven:
                 for other in self._turns:  # one that is not parked drives without being told
@@ -78,20 +92,33 @@ class Budgets:
         """Lets everyone leave at its time, until this one has left."""
         self._is_driven = True
         try:
-            while not own.has_left:
+            while not own.is_done:
                 await trio.lowlevel.checkpoint_if_cancelled()
                 now = self._clock.now()
                 chosen = self._turns.next(now, Trial(self._buckets.state), most=_AT_ONCE)
                 if chosen:
                     await self._let_go(chosen)
                     continue
+                next_gives_up_at = self._give_up(now)
+                if own.has_given_up:
+                    return
                 ready = self._turns.ready_at(Trial(self._buckets.state))
                 assert ready is not None  # this one waits
                 self._changed = trio.Event()
-                with trio.move_on_after(max(ready - now, 0) / NS_PER_S):
+                with trio.move_on_after(max(min(ready, next_gives_up_at) - now, 0) / NS_PER_S):
                     await self._changed.wait()
         finally:
             self._is_driven = False
+
+    def _give_up(self, now: int) -> int:
+        """Sends those away whom the limits have kept too long; when the next one will have had enough."""
+        impatient = [each for each in self._turns if each.gives_up_at < _NEVER]
+        for each in impatient:
+            if each.gives_up_at <= now:
+                each.has_given_up = True
+                self._turns.remove(each)
+                each.wake()
+        return min((each.gives_up_at for each in impatient if not each.has_given_up), default=_NEVER)
 
     async def _let_go(self, chosen: "Sequence[_Waiting]") -> None:
         """Asks the buckets for what seems to be there. Those who ask are not cancelled meanwhile: a token
@@ -116,9 +143,15 @@ class _Waiting(Request):
     """A call of `acquire`."""
 
     has_left = False
+    has_given_up = False
+    gives_up_at = _NEVER
     is_asking = False
     is_cancelled = False
     _task: trio.lowlevel.Task | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.has_left or self.has_given_up
 
     async def park(self) -> None:
         """Waits to be woken. A cancellation while its tokens are asked for waits for the answer."""

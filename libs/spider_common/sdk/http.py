@@ -1,9 +1,12 @@
-"""httpx on Trio streams: a transport over `sdk.pool`, and clients on it."""
+"""HTTP on Trio streams: plain exchanges over `sdk.pool`, and a transport that puts httpx on it."""
 
 import math
 import re
 import ssl
-from typing import Final
+import zlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import httpx
 
@@ -12,7 +15,22 @@ from spider_common.sdk._wire import request_head
 from spider_common.sdk.pool import Limits, Origin, Pool, PoolStatistics, Request, Timeouts
 
 _PORTS: Final = {"http": 80, "https": 443}
+_OWN_FIELDS: Final = ((b"User-Agent", b"oms-spider"), (b"Accept", b"*/*"), (b"Accept-Encoding", b"gzip"))
+_GUNZIP: Final = 16 + zlib.MAX_WBITS
 _CLOSE: Final = re.compile(rb"\r\nconnection:[^\r]*\bclose\b", re.IGNORECASE)
+
+
+class Answer(NamedTuple):
+    """An answer to `TrioTransport.exchange`, its content decoded."""
+
+    status: int
+    fields: list[tuple[bytes, bytes]]
+    content: bytes
+
+    def header(self, name: str) -> str:
+        """A header field's value, "" where there is none. `name` in lower case."""
+        wanted = name.encode()
+        return next((value.decode("latin-1") for key, value in self.fields if key.lower() == wanted), "")
 
 
 class TrioTransport(httpx.AsyncBaseTransport):
@@ -58,6 +76,34 @@ class TrioTransport(httpx.AsyncBaseTransport):
             response.status, headers=response.headers, stream=httpx.ByteStream(response.body)
         )
 
+    async def exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", deadline: float
+    ) -> Answer:
+        """Sends a request as it is: what httpx's client does beside that costs three times as much.
+
+        No redirects, no cookies, nothing from the environment. Host and Content-Length are set here.
+
+        Raises:
+            httpx.TransportError: see `Pool.send`; LocalProtocolError: the request is not sendable;
+                DecodingError: the answer's content is not what its head says.
+        """
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        origin, own = _place(scheme, host)
+        fields = [*own, *((name.encode(), value.encode()) for name, value in headers.items())]
+        if body or method == "POST":
+            fields.append((b"Content-Length", b"%d" % len(body)))
+        verb = method.encode()
+        request = Request(verb, request_head(verb, (slash + path or "/").encode(), fields), body)
+        answer = await self._pool.send(origin, request, Timeouts(whole=deadline))
+        told = Answer(answer.status, answer.headers, answer.body)
+        if told.header("content-encoding") != "gzip":
+            return told
+        try:
+            return told._replace(content=zlib.decompress(told.content, _GUNZIP))
+        except zlib.error as error:
+            raise httpx.DecodingError(f"the answer is no gzip: {error}") from error
+
     def _timeouts(self, extensions: dict[str, object]) -> Timeouts:
         steps = extensions.get("timeout", {})
         whole = extensions.get("deadline", self._deadline)
@@ -77,6 +123,13 @@ def client(transport: TrioTransport, *, base_url: str = "") -> httpx.AsyncClient
     Closing the client closes the transport: clients that share one are closed together.
     """
     return httpx.AsyncClient(transport=transport, base_url=base_url, trust_env=False)
+
+
+@lru_cache(maxsize=64)
+def _place(scheme: str, authority: str) -> tuple[Origin, tuple[tuple[bytes, bytes], ...]]:
+    """Where a URL leads, and the header fields of every request there."""
+    own = ((b"Host", authority.encode()), *_OWN_FIELDS)
+    return _origin(httpx.URL(f"{scheme}://{authority}")), own
 
 
 def _origin(url: httpx.URL) -> Origin:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-import httpx
 import msgspec
 
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import Venue
 from spider_common.sdk.ccxt import Codec
+from spider_common.sdk.http import TrioTransport
 from spider_common.venues.bingx.client import BingxClient
 from spider_common.venues.bingx.rest import Limits as BingxLimits
 from spider_common.venues.bitget.client import BitgetClient
@@ -35,7 +35,7 @@ class Address(msgspec.Struct, frozen=True):
 def open_clients(
     addresses: Mapping[Venue, Address],
     *,
-    http: httpx.AsyncClient,
+    http: TrioTransport,
     clock: Clock,
     budgets: Callable[[Venue], Budgets],
     bingx_limits: BingxLimits = BingxLimits(),  # noqa: B008 frozen, so a shared default cannot change

@@ -13,6 +13,7 @@ import msgspec
 
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.sdk.ccxt import Codec, VenueRequest
+from spider_common.sdk.http import Answer, TrioTransport
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.outcomes import Unknown, UnreadableFrame, Unsent, VenueError
 from spider_common.venues.rows import Row, read_object
@@ -37,7 +38,7 @@ class Reply(msgspec.Struct, frozen=True):
 class Rest:
     """One venue's wire, shared by all of its accounts, with the venue's clock beside ours."""
 
-    def __init__(self, *, http: httpx.AsyncClient, codec: Codec, clock: Clock) -> None:
+    def __init__(self, *, http: TrioTransport, codec: Codec, clock: Clock) -> None:
         self._http, self._codec, self._clock = http, codec, clock
         self._ahead = 0
 
@@ -73,9 +74,9 @@ class Rest:
         except httpx.RequestError as error:
             return Unknown(_words(error))
         try:
-            return Reply(answer.status_code, read_object(answer.content, "answer"))
+            return Reply(answer.status, read_object(answer.content, "answer"))
         except UnreadableFrame as error:
-            return Unknown(f"HTTP {answer.status_code}: {error}")
+            return Unknown(f"HTTP {answer.status}: {error}")
 
     async def ask(self, credentials: Credentials | None, request: VenueRequest) -> Reply:
         """Sends a question; a public one has no credentials.
@@ -88,21 +89,17 @@ class Rest:
             answer = await self._send(credentials or NOBODY, request, {}, 0)
         except httpx.RequestError as error:
             raise VenueError(f"{request.path}: {_words(error)}") from error
-        place = f"{request.path}: HTTP {answer.status_code}"
-        return Reply(answer.status_code, read_object(answer.content, place))
+        place = f"{request.path}: HTTP {answer.status}"
+        return Reply(answer.status, read_object(answer.content, place))
 
     async def _send(
         self, credentials: Credentials, request: VenueRequest, headers: Mapping[str, str], set_back_ns: int
-    ) -> httpx.Response:
+    ) -> Answer:
         signed = self._codec.sign(
             credentials, request, headers=headers, set_back_ns=set_back_ns - self._ahead
         )
-        return await self._http.request(
-            signed.method,
-            signed.url,
-            headers=signed.headers,
-            content=signed.body or None,
-            extensions={"deadline": ANSWER_WITHIN_S},
+        return await self._http.exchange(
+            signed.method, signed.url, headers=signed.headers, body=signed.body, deadline=ANSWER_WITHIN_S
         )
 
 

@@ -1,5 +1,6 @@
 """The shape of every venue: what the services may ask of one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -146,8 +147,9 @@ class VenueClient(Protocol):
         """What each known instrument is worth now, by its symbol; one without a price is left out."""
         ...
 
-    async def ready_to_place(self, order: OrderRequest) -> None:
-        """Waits until the venue's rate limits let one more order of this account and instrument in."""
+    async def ready_to_place(self, order: OrderRequest, *, patience_s: float = math.inf) -> bool:
+        """Waits until the venue's rate limits let one more order of this account and instrument in; False:
+        they have not within the patience."""
         ...
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:

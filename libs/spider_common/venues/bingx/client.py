@@ -3,11 +3,11 @@
 Sources: https://bingx-api.github.io/docs-v3/#/en/Swap/Trades%20Endpoints and ``/Swap/Account%20Endpoints``.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import msgspec
 
 from spider_common.budgets.fair import Budgets
@@ -19,6 +19,7 @@ from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, KeyPermissions, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
+from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials
 from spider_common.venues.bingx import parse, spot
 from spider_common.venues.bingx.fields import Row, mapping, rows, text
@@ -90,7 +91,7 @@ class BingxClient:
     def __init__(
         self,
         *,
-        http: httpx.AsyncClient,
+        http: TrioTransport,
         codec: Codec,
         budgets: Budgets,
         clock: Clock,
@@ -167,9 +168,11 @@ class BingxClient:
     def _place_bucket(self, account: AccountId) -> Bucket:
         return bucket("place", account, self._rest.limits.place)
 
-    async def ready_to_place(self, order: OrderRequest) -> None:
+    async def ready_to_place(self, order: OrderRequest, *, patience_s: float = math.inf) -> bool:
         account = order.account.account
-        await self._rest.turn(self._place_bucket(account), client=account, reducing=order.reduces)
+        return await self._rest.turn(
+            self._place_bucket(account), client=account, reducing=order.reduces, patience_s=patience_s
+        )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
         listed = self.known_instruments.get(Venue.BINGX, order.symbol)

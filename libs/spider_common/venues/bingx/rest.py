@@ -1,6 +1,7 @@
 """BingX's REST wire: signed requests with an expiry, under the rate limits, and what their answers say."""
 
 import contextlib
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from spider_common.budgets.limits import ADDRESS, Limit, Name
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId
 from spider_common.sdk.ccxt import Codec, SignedRequest, VenueRequest
+from spider_common.sdk.http import Answer, TrioTransport
 from spider_common.secret import Credentials, Secret
 from spider_common.venues.bingx import codes
 from spider_common.venues.bingx.fields import Row, mapping, milliseconds, read_object, text
@@ -92,7 +94,7 @@ class Rest:
     def __init__(
         self,
         *,
-        http: httpx.AsyncClient,
+        http: TrioTransport,
         codec: Codec,
         budgets: Budgets,
         clock: Clock,
@@ -124,10 +126,17 @@ class Rest:
             self._offset = offset
         return now + offset
 
-    async def turn(self, bucket: Bucket, *, client: str = "", reducing: bool = False) -> None:
+    async def turn(
+        self, bucket: Bucket, *, client: str = "", reducing: bool = False, patience_s: float = math.inf
+    ) -> bool:
         """Waits until one more request that changes something is let in, in turn as `Budgets` has it."""
-        wanted = bucket, (_ORDERS_IP, self.limits.orders_ip)
-        await self._budgets.acquire(*wanted, client=client, reducing=reducing)
+        return await self._budgets.acquire(
+            bucket,
+            (_ORDERS_IP, self.limits.orders_ip),
+            client=client,
+            reducing=reducing,
+            patience_s=patience_s,
+        )
 
     async def write(
         self, credentials: Credentials, request: VenueRequest, *, expires: int, bucket: Bucket
@@ -153,8 +162,8 @@ class Rest:
         now = self._clock.now()
         read = _written(answer, now)
         if isinstance(read, RateLimited):
-            await self._back_off(bucket, answer.status_code, read.until)
-        elif _expire(answer) and answer.headers.get("x-ratelimit-requests-remain") == "0":
+            await self._back_off(bucket, answer.status, read.until)
+        elif _expire(answer) and answer.header("x-ratelimit-requests-remain") == "0":
             await self._budgets.back_off(*bucket, codes.retry_at("", _expire(answer), now))
         if isinstance(read, Unsent):  # it came too late, or our clock is off: the venue's knows
             with contextlib.suppress(VenueError), trio.move_on_after(_SYNC_WITHIN_S):
@@ -194,20 +203,20 @@ class Rest:
         except httpx.RequestError as error:
             raise VenueError(f"{request.path}: {_words(error)}") from error
         now, asking = self._clock.now(), self._asking(request, account)[0]
-        by_status = codes.http_outcome(answer.status_code, now, expire=_expire(answer))
+        by_status = codes.http_outcome(answer.status, now, expire=_expire(answer))
         if isinstance(by_status, RateLimited):
-            await self._back_off(asking, answer.status_code, by_status.until)
+            await self._back_off(asking, answer.status, by_status.until)
         if by_status is not None:
-            raise VenueError(f"{request.path}: HTTP {answer.status_code}")
-        if not answer.content and answer.status_code == 200:
+            raise VenueError(f"{request.path}: HTTP {answer.status}")
+        if not answer.content and answer.status == 200:
             return {}  # extending a listen key is answered so
         body = read_object(answer.content, request.path)
         code, words = text(body, "code", request.path, default="0"), _message(body, request.path)
         if code in codes.RATE_LIMITED:
             until = codes.retry_at(words, _expire(answer), now)
-            await self._back_off(asking, answer.status_code, until)
-        if code != "0" or answer.status_code != 200:
-            raise CodeError(request.path, code, words or f"HTTP {answer.status_code}")
+            await self._back_off(asking, answer.status, until)
+        if code != "0" or answer.status != 200:
+            raise CodeError(request.path, code, words or f"HTTP {answer.status}")
         return body
 
     def _sign(self, credentials: Credentials, request: VenueRequest, window: int) -> SignedRequest:
@@ -215,7 +224,7 @@ class Rest:
             request = msgspec.structs.replace(request, params={**request.params, "recvWindow": window})
         return self._codec.sign(credentials, request, set_back_ns=-self._offset)
 
-    async def _send_or_fall_back(self, request: SignedRequest) -> httpx.Response:
+    async def _send_or_fall_back(self, request: SignedRequest) -> Answer:
         try:
             return await self._send(request)
         except httpx.TransportError:
@@ -226,13 +235,9 @@ class Rest:
         url = str(moved.copy_with(scheme=origin.scheme, host=origin.host, port=origin.port))
         return await self._send(msgspec.structs.replace(request, url=url))
 
-    async def _send(self, request: SignedRequest) -> httpx.Response:
-        return await self._http.request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=request.body,
-            extensions={"deadline": ANSWER_WITHIN_S},
+    async def _send(self, request: SignedRequest) -> Answer:
+        return await self._http.exchange(
+            request.method, request.url, headers=request.headers, body=request.body, deadline=ANSWER_WITHIN_S
         )
 
     async def _back_off(self, bucket: Bucket, status: int, until: int) -> None:
@@ -243,16 +248,16 @@ class Rest:
             await self._budgets.back_off(_QUERIES_IP, self.limits.queries_ip, until)
 
 
-def _written(answer: httpx.Response, now: int) -> Row | Outcome:
+def _written(answer: Answer, now: int) -> Row | Outcome:
     """What an answer to a write says. Whatever cannot be read is unknown, not refused."""
-    by_status = codes.http_outcome(answer.status_code, now, expire=_expire(answer))
+    by_status = codes.http_outcome(answer.status, now, expire=_expire(answer))
     if by_status is not None:
         return by_status
     try:
         body = read_object(answer.content, "answer")
         code, words = text(body, "code", "answer"), _message(body, "answer")
     except UnreadableFrame as error:
-        return Unknown(f"HTTP {answer.status_code}: {error}")
+        return Unknown(f"HTTP {answer.status}: {error}")
     if code == "0":
         return body
     return codes.write_outcome(code, words, now, expire=_expire(answer))
@@ -262,8 +267,8 @@ def _message(body: Mapping[str, Any], place: str) -> str:
     return text(body, "msg", place, default="")
 
 
-def _expire(answer: httpx.Response) -> str:
-    return str(answer.headers.get("x-ratelimit-requests-expire", ""))
+def _expire(answer: Answer) -> str:
+    return answer.header("x-ratelimit-requests-expire")
 
 
 def _words(error: httpx.RequestError) -> str:

@@ -3,10 +3,9 @@
 Sources: https://www.bitget.com/api-doc/contract/ and ``/api-doc/common/signature``.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
-
-import httpx
 
 from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import ADDRESS, Limit
@@ -18,6 +17,7 @@ from spider_common.domain.products import Account, MarginMode
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import Amendment, KeyPermissions, OrderRef, OrderRequest
 from spider_common.sdk.ccxt import Codec, VenueRequest
+from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials
 from spider_common.venues import rows
 from spider_common.venues.bitget import codes, parse, requests, spot, spot_requests
@@ -73,7 +73,7 @@ class BitgetClient:
     def __init__(
         self,
         *,
-        http: httpx.AsyncClient,
+        http: TrioTransport,
         codec: Codec,
         budgets: Budgets,
         clock: Clock,
@@ -161,10 +161,12 @@ class BitgetClient:
 
     # Writes
 
-    async def ready_to_place(self, order: OrderRequest) -> None:
-        account = order.account.account
-        await self._budgets.acquire(
-            (self._orders_of(order), self._orders), client=account, reducing=order.reduces
+    async def ready_to_place(self, order: OrderRequest, *, patience_s: float = math.inf) -> bool:
+        return await self._budgets.acquire(
+            (self._orders_of(order), self._orders),
+            client=order.account.account,
+            reducing=order.reduces,
+            patience_s=patience_s,
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:

@@ -3,10 +3,9 @@
 Sources: https://www.okx.com/docs-v5/en/#order-book-trading-trade and ``-trading-account``.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
-
-import httpx
 
 from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import ADDRESS, Limit, Name
@@ -23,6 +22,7 @@ from spider_common.domain.requests import (
     OrderRequest,
 )
 from spider_common.sdk.ccxt import Codec, VenueRequest
+from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials
 from spider_common.venues import rows
 from spider_common.venues.okx import codes, requests
@@ -66,7 +66,7 @@ class OkxClient:
     sockets: Final = tuple(CHANNELS)
 
     def __init__(
-        self, *, http: httpx.AsyncClient, codec: Codec, budgets: Budgets, clock: Clock, socket_url: str
+        self, *, http: TrioTransport, codec: Codec, budgets: Budgets, clock: Clock, socket_url: str
     ) -> None:
         self._codec, self._budgets, self._clock = codec, budgets, clock
         self._rest = Rest(http=http, codec=codec, clock=clock)
@@ -118,13 +118,14 @@ class OkxClient:
 
     # Writes
 
-    async def ready_to_place(self, order: OrderRequest) -> None:
+    async def ready_to_place(self, order: OrderRequest, *, patience_s: float = math.inf) -> bool:
         account = order.account.account
-        await self._budgets.acquire(
+        return await self._budgets.acquire(
             _turn(order),
             (("account", account), ACCOUNT),
             client=account,
             reducing=order.reduces,
+            patience_s=patience_s,
         )
 
     async def place(self, credentials: Credentials, order: OrderRequest, *, expires: int) -> Outcome:
