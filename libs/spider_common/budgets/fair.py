@@ -41,7 +41,7 @@ class Budgets:
         """Whether a request may be sent: True as soon as all the limits let it in; False when they have
         kept it for longer than its patience. Then, and when it is cancelled, it has taken no token.
 
-        Only the limits try a patience, not this process: what could leave while it was busy leaves late.
+        Only the limits try a patience, not a busy process: it begins when one is found to be used up.
 
         Args:
             wanted: the buckets, each of which gives one token; none is named twice.
@@ -53,7 +53,7 @@ class Budgets:
         await trio.lowlevel.checkpoint_if_cancelled()
         waiting = _Waiting(wanted, client=client, reducing=reducing, fan_out=fan_out)
         if patience_s < math.inf:
-            waiting.gives_up_at = self._clock.now() + round(patience_s * NS_PER_S)
+            waiting.patience = round(patience_s * NS_PER_S)
         self._turns.add(waiting)
         self._changed.set()
         try:
@@ -112,8 +112,9 @@ class Budgets:
 
     def _give_up(self, now: int) -> int:
         """Sends those away whom the limits have kept too long; when the next one will have had enough."""
-        impatient = [each for each in self._turns if each.gives_up_at < _NEVER]
+        impatient = [each for each in self._turns if each.patience < _NEVER]
         for each in impatient:
+            each.gives_up_at = each.gives_up_at or now + each.patience
             if each.gives_up_at <= now:
                 each.has_given_up = True
                 self._turns.remove(each)
@@ -144,7 +145,8 @@ class _Waiting(Request):
 
     has_left = False
     has_given_up = False
-    gives_up_at = _NEVER
+    patience = _NEVER  # ns
+    gives_up_at = 0  # Unix ns, set once a limit keeps it
     is_asking = False
     is_cancelled = False
     _task: trio.lowlevel.Task | None = None
