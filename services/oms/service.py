@@ -14,6 +14,7 @@ from services.oms.executions import Executions
 from services.oms.intake import Intake, Verdict
 from services.oms.joining import JoiningDesk
 from services.oms.journal import Journal
+from services.oms.keys import serve_keys
 from services.oms.positions import Positions
 from services.oms.reconcile import Pace, Reconciler
 from services.oms.reference import Reference
@@ -151,6 +152,7 @@ async def serve_oms(
         await nursery.start(clocks, name="oms.clocks")
         nursery.start_soon(reference.serve_refresh, name="oms.reference")
         await nursery.start(standings.serve, name="oms.marks")
+        await nursery.start(partial(serve_keys, reference, ports.secrets), name="oms.keys")
         await nursery.start(resolver.serve, name="oms.resolver")
         async with trio.open_nursery() as taking:
             await taking.start(partial(intake.serve, stop=stop), name="oms.intake")

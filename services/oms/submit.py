@@ -95,6 +95,7 @@ class Submitter:
             held = await self._trading.book(row.event.product, row.event.shard, row.event.symbol)
             book = held.value
         changed: dict[ClientOrderId, Intent] = {}
+        await self._secrets.read_ahead([intent.account.account for intent in row.unfinished])
         async with trio.open_nursery() as nursery:
             for _, queue in groupby(row.unfinished, key=lambda intent: intent.client):
                 intents = tuple(queue)

@@ -35,6 +35,13 @@ class FakeAws:
             raise _error("ResourceNotFoundException")
         return {"SecretString": self.stored[SecretId]}
 
+    def batch_get_secret_value(self, SecretIdList: list[str]) -> dict[str, Any]:  # noqa: N803 likewise
+        assert len(SecretIdList) <= 20
+        if self.away:
+            raise _error("InternalServiceError")
+        found = [name for name in SecretIdList if name in self.stored]
+        return {"SecretValues": [{"Name": name, "SecretString": self.stored[name]} for name in found]}
+
     async def call(self, method: Any, /, **arguments: Any) -> Any:
         self.calls += 1
         await trio.lowlevel.checkpoint()
@@ -85,3 +92,30 @@ async def test_a_secret_that_is_no_key_is_none(text: str, autojump_clock: MockCl
     assert await store.credentials(ACCOUNT) is None
     aws.stored["dev/accounts/a"] = write_credentials(KEY)
     assert await store.credentials(ACCOUNT) == KEY
+
+
+async def test_keys_are_read_ahead_in_few_calls(autojump_clock: MockClock) -> None:
+    """Twenty a call; those at hand are not asked for again, and are read anew before they run out."""
+    aws, store = secrets()
+    accounts = [AccountId(f"a{number}") for number in range(45)]
+    aws.stored |= {f"dev/accounts/{account}": write_credentials(KEY) for account in accounts}
+    for _ in range(2):
+        await store.read_ahead(accounts)
+    assert aws.calls == 3
+    assert [await store.credentials(account) for account in accounts] == [KEY] * 45
+    await trio.sleep(KEEP_NS / NS_PER_S / 2)
+    await store.read_ahead(accounts)
+    await trio.sleep(KEEP_NS / NS_PER_S * 0.9)
+    assert [await store.credentials(account) for account in accounts] == [KEY] * 45
+    assert aws.calls == 6
+
+
+async def test_what_could_not_be_read_ahead_is_read_when_it_is_needed(autojump_clock: MockClock) -> None:
+    """An outage, a missing key and a broken one change nothing of what `credentials` says."""
+    aws, store = secrets()
+    aws.away = True
+    await store.read_ahead([ACCOUNT])
+    aws.away = False
+    aws.stored |= {"dev/accounts/a": write_credentials(KEY), "dev/accounts/c": "hunter2"}
+    await store.read_ahead([AccountId("b"), AccountId("c")])
+    assert [await store.credentials(AccountId(name)) for name in "abc"] == [KEY, None, None]

@@ -1,6 +1,7 @@
 """Laws of sending: durable first, inside the lease, never twice, and a doubt stays a doubt."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
@@ -263,13 +264,16 @@ class Forgetful:
             raise SecretsUnavailable(f"{account}: no answer")
         return KEY
 
+    async def read_ahead(self, accounts: Iterable[AccountId]) -> None:
+        """Fails, and says nothing of it."""
+
 
 async def test_a_secret_store_without_an_answer_is_asked_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """No answer is not "no key": the order waits and is sent."""
     rig = Rig("alice")
-    rig.secrets = Forgetful(3)  # type: ignore[assignment]  # the one method of the port
+    rig.secrets = Forgetful(3)  # type: ignore[assignment]  # the port, not its kin
     worker = await rig.worker()
     event = rig.event()
     await worker.copier.handle(event, rig.clock.now())
