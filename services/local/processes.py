@@ -70,8 +70,16 @@ class Process:
 
     async def kill(self) -> None:
         """Ends it the hard way, as a crash would; returns when it is gone and `serve` may be called anew."""
+        self._meant_to_end = True
         self._signal(signal.SIGKILL)
         await self._ended.wait()
+
+    def pause(self) -> None:
+        """Stops it where it is, as a machine does that hangs; `resume` lets it go on and know of nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
 
     async def _follow(self, ready: str | None, task_status: trio.TaskStatus[str]) -> None:
         assert self._child is not None
@@ -94,15 +102,16 @@ class Process:
         child = self._child
         if child is None or child.returncode is not None:
             return
+        self._meant_to_end = True
         with trio.CancelScope(shield=True):
             self._signal(signal.SIGTERM)
+            self.resume()  # one that is paused hears of it only then
             with trio.move_on_after(END_WITHIN_S):
                 await child.wait()
             self._signal(signal.SIGKILL)
             await child.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        self._meant_to_end = True
         if self._child is not None and self._child.returncode is None:
             os.killpg(self._child.pid, number)  # its own session: what it has started ends with it
 

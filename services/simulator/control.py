@@ -1,7 +1,8 @@
 """The control surface over HTTP: JSON, for tests and demos, never for traders.
 
 - `POST /{venue}/actions`: one action or a list (see `actions`); answers `[{"order_id": ...}, ...]`.
-- `GET /{venue}/ledger`, `/{venue}/instruments`, `/{venue}/accounts`.
+- `GET /{venue}/ledger`, `/{venue}/instruments`, `/{venue}/accounts`; `/{venue}/faults`: how often each kind
+  has struck.
 - `POST /{venue}/reset`: forgets everything.
 """
 
@@ -35,6 +36,8 @@ class Control:
                 return _json({})
             case "GET", "ledger":
                 return Response(to_json(venue.exchange.ledger.entries))
+            case "GET", "faults":
+                return _json(venue.faults.struck)
             case "GET", "instruments":
                 return _json(venue.instruments)
             case "GET", "accounts":

@@ -1,6 +1,7 @@
 """What goes wrong at a venue, on demand. Pure; everything is off until armed."""
 
 import dataclasses
+from collections import Counter
 from typing import Final, Literal
 
 import msgspec
@@ -52,7 +53,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
-        self.struck = 0  # how many have struck so far
+        self.struck: Counter[FaultKind] = Counter()  # how often each kind has struck so far
 
     def arm(self, fault: Fault) -> None:
         """Raises ValueError: a fault that could never strike."""
@@ -70,7 +71,7 @@ class Faults:
             armed.seen += 1
             if armed.seen >= fault.nth:
                 struck[fault.kind] = fault
-        self.struck += len(struck)
+        self.struck.update(struck.keys())
         self._armed = [a for a in self._armed if a.seen < a.fault.nth + a.fault.times - 1]
         return struck
 

@@ -14,6 +14,7 @@ import trio_websocket
 from services.simulator.accounts import Credentials, net_size
 from services.simulator.actions import OpenAccount, apply
 from services.simulator.checker import CopyRule, judge, totals
+from services.simulator.faults import Fault
 from services.simulator.instruments import OKX_INSTRUMENTS
 from services.simulator.ledger import Executed, Placed, from_json, to_json
 from services.simulator.rules import NewOrder
@@ -93,6 +94,15 @@ async def test_a_bad_action_is_named(autojump_clock, alice, body, status, named)
     answered, answer = await control(alice, "POST", "/okx/actions", body)
     assert answered == status
     assert named in answer["error"]
+
+
+async def test_faults_are_counted_when_they_strike(autojump_clock, alice):
+    """An armed fault counts by its kind once it has struck, and not before."""
+    for kind in ("hide_order", "duplicate_push"):
+        alice.simulator.okx.faults.arm(Fault(kind=kind))
+    assert await control(alice, "GET", "/okx/faults") == (200, {})
+    await alice.order()
+    assert await control(alice, "GET", "/okx/faults") == (200, {"hide_order": 1, "duplicate_push": 1})
 
 
 async def test_unknown_controls_are_named(autojump_clock, alice):

@@ -38,9 +38,9 @@ async def test_nothing_is_lost_or_doubled_when_the_order_service_is_killed_at_ra
             nursery.start_soon(trade)
             while killed < KILLS:
                 await trio.sleep(rng.uniform(0.5, 5.0))  # the moment is the point: nothing to wait for
-                await stack.oms.kill()
+                await stack.services["oms"].kill()
                 killed += 1
-                await stack.start(stack.oms)
+                await stack.start("oms")
             await traded.wait()
         judged = await settled(stack, within_s=90)
     counts = totals(judged)
