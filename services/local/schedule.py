@@ -74,7 +74,7 @@ class Length(msgspec.Struct, frozen=True, kw_only=True):
 
 HOUR: Final = Length()
 
-_OF_ORDERS: Final[Sequence[FaultKind]] = (
+OF_ORDERS: Final[Sequence[FaultKind]] = (
     "lose_reply",
     "late_reply",
     "error_with_effect",
@@ -82,9 +82,8 @@ _OF_ORDERS: Final[Sequence[FaultKind]] = (
     "hold_request",
     "hide_order",
 )
-_OF_PUSHES: Final[Sequence[FaultKind]] = ("duplicate_push", "drop_push", "drop_sockets")
-_LATEST_REPLY: Final = 8 * NS_PER_S  # past the answer's deadline, so that some come after it
-_LONGEST_HOLD: Final = 6 * NS_PER_S  # past every request's expiry
+OF_PUSHES: Final[Sequence[FaultKind]] = ("duplicate_push", "drop_push", "overtake_push", "drop_sockets")
+_LOSES_ANSWER: Final[Sequence[FaultKind]] = ("lose_reply", "error_with_effect", "late_reply")
 _DEEPEST: Final = 400  # turns of the scheduler; a beat with its copies takes about as many
 _LONGEST_DOWN: Final = 40 * NS_PER_S
 
@@ -152,6 +151,28 @@ def _spread(
     return moments
 
 
+class Longest(msgspec.Struct, frozen=True, kw_only=True):
+    """The longest delays of faults that take their time, ns.
+
+    Attributes:
+        late_reply: past the deadline for an answer, so that some come after it.
+        hold_request: past every request's expiry.
+        hide_order: at most the protocol's visibility: longer would break what the venue is known to keep.
+    """
+
+    late_reply: int = 8 * NS_PER_S
+    hold_request: int = 6 * NS_PER_S
+    hide_order: int
+
+
+def arm(rng: random.Random, kind: FaultKind, account: str, longest: Longest) -> Arm:
+    """A fault of a kind that strikes one of the next pushes to an account, or of its next orders."""
+    limit: int = getattr(longest, kind, 0)
+    delay = rng.randint(1, limit) if limit else 0
+    nth, times = rng.randint(1, 3), rng.choice([1, 1, 2])
+    return Arm(fault=Fault(kind=kind, account=account, nth=nth, times=times, delay=delay))
+
+
 class _Trouble:
     """Draws what goes wrong."""
 
@@ -164,7 +185,7 @@ class _Trouble:
         followers: Sequence[str],
         timing: Timing,
     ) -> None:
-        self._rng, self._timing = rng, timing
+        self._rng, self._longest = rng, Longest(hide_order=timing.visibility)
         self._services, self._leader, self._followers = services, leader, followers
 
     def fault(self, moments: Sequence[Moment], number: int) -> Moment:
@@ -179,17 +200,18 @@ class _Trouble:
             case 2 | 3:
                 actions = self._of_leader(moment)
             case 4:
-                kind = rng.choice(_OF_PUSHES)
-                actions = (self._arm(kind, account),)
+                kind = rng.choice(OF_PUSHES)
+                actions = (arm(rng, kind, account, self._longest),)
             case 5 | 6:  # an accepted order that nobody hears of, and that cannot be seen either
-                hidden, nth = self._arm("hide_order", account), rng.randint(1, 3)
-                lost = self._arm(rng.choice(["lose_reply", "error_with_effect", "late_reply"]), account)
+                kind = rng.choice(_LOSES_ANSWER)
+                hidden, lost = (arm(rng, each, account, self._longest) for each in ("hide_order", kind))
+                nth = rng.randint(1, 3)
                 actions = tuple(
                     Arm(fault=msgspec.structs.replace(each.fault, nth=nth, times=1))
                     for each in (hidden, lost)
                 )
             case _:
-                actions = (self._arm(rng.choice(_OF_ORDERS), account),)
+                actions = (arm(rng, rng.choice(OF_ORDERS), account, self._longest),)
         return Moment(at=moment.at, actions=actions)
 
     def stop(self) -> Stop:
@@ -210,7 +232,7 @@ class _Trouble:
         they should (`Book.fill`), but a judge that goes by the path calls the way there wrong.
         """
         rng = self._rng
-        kinds: list[FaultKind] = ["duplicate_push", "drop_sockets"]
+        kinds: list[FaultKind] = ["duplicate_push", "overtake_push", "drop_sockets"]
         if any(isinstance(action, Place) for action in moment.actions):
             kinds.append("drop_push")  # of the placement; its fills follow
         kind = rng.choice(kinds)
@@ -219,21 +241,6 @@ class _Trouble:
         else:
             nth = 1 if kind == "drop_push" else rng.randint(1, 3)
         return (Arm(fault=Fault(kind=kind, account=self._leader, nth=nth)),)
-
-    def _arm(self, kind: FaultKind, account: str) -> Arm:
-        rng = self._rng
-        delay = 0
-        match kind:
-            case "late_reply":
-                delay = rng.randint(1, _LATEST_REPLY)
-            case "hold_request":
-                delay = rng.randint(1, _LONGEST_HOLD)
-            case "hide_order":  # longer would break what the venue is known to keep
-                delay = rng.randint(1, self._timing.visibility)
-            case _:
-                pass
-        nth, times = rng.randint(1, 3), rng.choice([1, 1, 2])
-        return Arm(fault=Fault(kind=kind, account=account, nth=nth, times=times, delay=delay))
 
 
 def _takes_parts(action: Action) -> bool:

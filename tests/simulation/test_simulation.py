@@ -64,7 +64,7 @@ def test_a_session_with_a_socket_drop_and_a_lost_reply_is_copied_once() -> None:
     assert counts(trace) == (0, 0, 0), trace.unsettled
 
 
-@pytest.mark.parametrize("seed", [3, 113])  # 113 once let a push overtake a sweep
+@pytest.mark.parametrize("seed", [3, 113])
 async def test_a_seed_is_copied_once_and_repeats_itself(seed: int) -> None:
     """Law: a troubled hour loses and doubles nothing, and two processes tell of it in the same bytes."""
     verdict = await run_twice(seed)
