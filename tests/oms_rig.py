@@ -15,6 +15,7 @@ from services.oms.standings import Standings
 from services.oms.submit import Submitter
 from spider_common import schema
 from spider_common.clock import NS_PER_S, TrioClock
+from spider_common.domain.follower_orders import FollowerOrder
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue, VenueOrderId
 from spider_common.domain.intents import Intent, LeaderEvent
 from spider_common.domain.journal import JournalRow, Timing
@@ -22,11 +23,12 @@ from spider_common.domain.orders import Side
 from spider_common.domain.products import Account, FixedRatio, Product, Subscription
 from spider_common.secret import Credentials, Secret
 from spider_common.stores.config import ConfigStore
+from spider_common.stores.documents import Stored
 from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.positions import PositionStore
 from spider_common.stores.secrets import MemorySecrets
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
 from tests.scripted import ScriptedVenue, TroubledTable
 from tests.strategies import fact, spot, swap
@@ -101,6 +103,12 @@ class Rig:
         stored = await self.trading.journal(event.fact.event_id, event.product, event.shard)
         assert stored is not None, "the event has no journal row"
         return stored.value
+
+    async def order(self, intent: Intent) -> FollowerOrder | None:
+        """The order of an intent as it is kept."""
+        account = intent.account
+        found = await self.trading.orders.order(account.venue, account.account, intent.client_order_id)
+        return found.value if found else None
 
     async def intents(self, event: LeaderEvent) -> dict[str, Intent]:
         """The stored intents by client."""

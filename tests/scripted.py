@@ -261,16 +261,23 @@ class TroubledTable:
         self._write_troubles.extend(troubles)
 
     def trouble_reads(self, *troubles: Trouble) -> None:
-        """Each strikes the first `get` from now on that it matches."""
+        """Each strikes the first `get` or `get_all` from now on that it matches."""
         self._read_troubles.extend(troubles)
 
     async def get(self, key: Key) -> Row | None:
+        await self._strike([key])
+        return await self._table.get(key)
+
+    async def get_all(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        await self._strike(keys)
+        return await self._table.get_all(keys)
+
+    async def _strike(self, keys: Sequence[Key]) -> None:
         for trouble in self._read_troubles:
-            if trouble.touching in f"{key.pk} {key.sk}":
+            if any(trouble.touching in f"{key.pk} {key.sk}" for key in keys):
                 self._read_troubles.remove(trouble)
                 await trio.lowlevel.checkpoint()
                 raise trouble.error
-        return await self._table.get(key)
 
     def trouble_queries(self, *troubles: Trouble) -> None:
         """Each strikes the first query from now on of a partition that it matches."""

@@ -18,6 +18,7 @@ from services.simulator.faults import Fault
 from services.simulator.ledger import Executed, Placed
 from services.simulator.rules import NewOrder
 from spider_common.clock import NS_PER_S, TrioClock
+from spider_common.domain.follower_orders import FollowerOrder
 from spider_common.domain.identifiers import client_order_id
 from spider_common.domain.intents import Intent
 from spider_common.domain.journal import Timing
@@ -25,7 +26,6 @@ from spider_common.domain.orders import CopyState, OrderStatus, Side
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import FixedRatio
 from spider_common.messages import LeaderOrder, Message, decode, leader_group
-from spider_common.stores.trading import Holding
 
 ORIGIN = 1_700_000_000 * NS_PER_S
 SWAP = "BTC-USDT-SWAP"  # a contract is 0.01 BTC, a lot 0.01 contracts
@@ -106,10 +106,9 @@ async def test_the_life_of_an_order(autojump_clock: MockClock) -> None:
             # 10. The fills came back on the followers' own sockets, and are counted once: in what the
             # order has come to, and in what the client holds for this product.
             for intent in row.intents:
-                progress = await world.trading.progress(intent.client_order_id)
-                assert progress is not None
-                assert progress.value.state is CopyState.FILLED
-                assert progress.value.executed == progress.value.cum_filled == intent.quantity
+                order = await world.order(intent)
+                assert order.state is CopyState.FILLED
+                assert order.progress.executed == order.progress.cum_filled == intent.quantity
                 assert await world.holding(intent) == intent.quantity
 
             # Whatever is told again, by the sweeps of the next minutes too, changes nothing.
@@ -160,10 +159,14 @@ class System:
         """Whether a message of the group is there, in whoever's hands."""
         return group in self._world.queue._groups
 
+    async def order(self, intent: Intent) -> FollowerOrder:
+        account = intent.account
+        found = await self.trading.orders.order(account.venue, account.account, intent.client_order_id)
+        assert found is not None
+        return found.value
+
     async def holding(self, intent: Intent) -> Decimal:
-        held = await self.trading.holding(intent)
-        assert isinstance(held.value, Holding)
-        return held.value.quantity
+        return (await self.trading.orders.holding(intent)).value.quantity
 
 
 @asynccontextmanager

@@ -1,17 +1,21 @@
 """Tables, keys, indexes and queues: one description that the stacks create and the stores use.
 
 Pure. Keys are text, their parts joined by `#`, which no part may hold: so two different facts never
-share a key. `docs/access-patterns.md` names each question asked of the tables and what answers it.
+share a key. `docs/trading-table.md` names each question asked of the tables and what answers it.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 DAY_S: Final = 86_400
 JOURNAL_DAYS: Final = 30  # longer than any redelivery: the queues keep a message for 14
-OPEN_WORK_BUCKETS: Final = 8  # spreads unfinished journal rows over partitions of 1,000 writes/s each
+ORDER_DAYS: Final = 90  # from an order's end on; executions and positions are kept for good
+BUCKETS: Final = 8
+"""Into how many partitions an index spreads what belongs together: each takes 1,000 writes a second, and
+one leader order of a large product makes thousands at once. Who reads all of it asks each and merges."""
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -53,17 +57,27 @@ class QueueShape(msgspec.Struct, frozen=True):
     dead_letters: str | None = None
 
 
-OPEN_WORK: Final = Index("open_work")
-BY_CLIENT: Final = Index("by_client")
-BY_ORDER: Final = Index("by_order")
+BY_TIME: Final = Index("by_time")
+BY_LEADER: Final = Index("by_leader")
+BY_STATE: Final = Index("by_state")
 
-TRADING: Final = TableShape("trading", (OPEN_WORK, BY_CLIENT, BY_ORDER))
+TRADING: Final = TableShape("trading", (BY_TIME, BY_LEADER, BY_STATE))
 CONFIG: Final = TableShape("config")
 TABLES: Final = (TRADING, CONFIG)
 
 COPY_DLQ: Final = QueueShape("copy-dlq.fifo")
 COPY: Final = QueueShape("copy.fifo", dead_letters=COPY_DLQ.name)
 QUEUES: Final = (COPY_DLQ, COPY)  # a queue comes after the one its dead letters go to
+
+
+class Pending(StrEnum):
+    """Why an order stands in `by_state`.
+
+    IN_DOUBT: its submission has been waiting, in doubt or behind a doubt. OPEN: its venue has it.
+    """
+
+    IN_DOUBT = "in_doubt"
+    OPEN = "open"
 
 
 class Key(NamedTuple):
@@ -102,21 +116,30 @@ def journal_key(event: str, product: str, shard: int) -> Key:
     return Key(event_partition(event), _join("journal", product, _shard(shard)))
 
 
+def bucket_of(name: str) -> int:
+    """The bucket, 0 <= bucket < BUCKETS, of what is filed under this name."""
+    return sum(name.encode()) % BUCKETS  # names differ enough in their letters to spread evenly
+
+
+def _bucket(bucket: int) -> str:
+    if not 0 <= bucket < BUCKETS:
+        raise ValueError(f"bucket {bucket} must be within 0..{BUCKETS - 1}")
+    return str(bucket)
+
+
 def open_work_partition(bucket: int) -> str:
-    """One of `OPEN_WORK_BUCKETS` partitions of the index `open_work`."""
-    if not 0 <= bucket < OPEN_WORK_BUCKETS:
-        raise ValueError(f"bucket {bucket} must be within 0..{OPEN_WORK_BUCKETS - 1}")
-    return _join("open", str(bucket))
+    """The partitions of `by_state` that hold unfinished journal rows."""
+    return _join("work", _bucket(bucket))
 
 
 def open_work_key(event: str, product: str, shard: int, *, lease_end: int) -> Key:
-    """Where an unfinished journal row stands in `open_work`: sorted by the end of its lease (Unix ns)."""
-    bucket = sum(event.encode()) % OPEN_WORK_BUCKETS  # event ids are hashes: their letters spread evenly
-    return Key(open_work_partition(bucket), _join(_moment(lease_end), event, product, _shard(shard)))
+    """Where an unfinished journal row stands in `by_state`: sorted by the end of its lease (Unix ns)."""
+    partition = open_work_partition(bucket_of(event))
+    return Key(partition, _join(_moment(lease_end), event, product, _shard(shard)))
 
 
 def open_work_until(now: int) -> str:
-    """The `up_to` bound that gives the rows of `open_work` whose lease ended before `now` (Unix ns)."""
+    """The `up_to` bound that gives the journal rows whose lease ended before `now` (Unix ns)."""
     return _moment(now)
 
 
@@ -135,44 +158,64 @@ def book_key(product: str, shard: int, symbol: str) -> Key:
     return Key(shard_partition(product, shard), _join("book", symbol))
 
 
-def order_key(client_order_id: str) -> Key:
-    """A follower order as it was planned; it never changes."""
-    return Key(_join("order", client_order_id), "plan")
-
-
-def order_progress_key(client_order_id: str) -> Key:
-    """What a follower order has come to."""
-    return Key(_join("order", client_order_id), "progress")
-
-
-def by_client_partition(client: str) -> str:
-    """The partition of `by_client` that holds a client's orders."""
-    return _join("client", client)
-
-
-def by_client_key(client: str, client_order_id: str, *, ts_planned: int) -> Key:
-    """Where an order stands in `by_client`: sorted by the time it was planned (Unix ns)."""
-    return Key(by_client_partition(client), _join(_moment(ts_planned), client_order_id))
-
-
-def by_order_partition(venue: str, account: str, venue_order_id: str) -> str:
-    """The partition of `by_order` that holds the order a venue knows by this id."""
-    return _join("venue_order", venue, account, venue_order_id)
-
-
-def by_order_key(venue: str, account: str, venue_order_id: str, client_order_id: str) -> Key:
-    """Where an order stands in `by_order`, once the venue has named it."""
-    return Key(by_order_partition(venue, account, venue_order_id), client_order_id)
-
-
 def account_partition(venue: str, account: str) -> str:
-    """The partition that holds an account's executions and facts."""
+    """The partition that holds an account's orders, executions and facts."""
     return _join("account", venue, account)
+
+
+def order_key(venue: str, account: str, client_order_id: str) -> Key:
+    """A follower order: what it copies, what was asked for and what it has come to."""
+    return Key(account_partition(venue, account), _join("order", client_order_id))
+
+
+def by_time_partition(product: str, bucket: int) -> str:
+    """The partitions of `by_time` that hold a product's orders; a client's stand in one of them."""
+    return _join("product", product, _bucket(bucket))
+
+
+def by_time_key(product: str, client: str, client_order_id: str, *, ts_planned: int) -> Key:
+    """Where an order stands in `by_time`: sorted by the time it was planned (Unix ns)."""
+    partition = by_time_partition(product, bucket_of(client))
+    return Key(partition, _join(_moment(ts_planned), client_order_id))
+
+
+def by_leader_partition(venue: str, account: str, venue_order_id: str, bucket: int) -> str:
+    """The partitions of `by_leader` that hold the copies of one leader order, in every product."""
+    return _join("leader", venue, account, venue_order_id, _bucket(bucket))
+
+
+def by_leader_key(
+    venue: str, account: str, venue_order_id: str, client: str, client_order_id: str, *, ts_planned: int
+) -> Key:
+    """Where an order stands in `by_leader`: venue, leader account and order, then by time (Unix ns)."""
+    partition = by_leader_partition(venue, account, venue_order_id, bucket_of(client))
+    return Key(partition, _join(_moment(ts_planned), client_order_id))
+
+
+def by_state_partition(why: Pending, bucket: int) -> str:
+    """The partitions of `by_state` that hold the orders which are not over; an account's stand in one."""
+    return _join("orders", why, _bucket(bucket))
+
+
+def by_state_prefix(venue: str, account: str) -> str:
+    """What the sort keys of an account's orders in `by_state` begin with."""
+    return _join(venue, account) + "#"
+
+
+def by_state_key(why: Pending, venue: str, account: str, client_order_id: str, *, ts_planned: int) -> Key:
+    """Where an order stands in `by_state` while it is not over: by account, then time (Unix ns)."""
+    partition = by_state_partition(why, bucket_of(account))
+    return Key(partition, by_state_prefix(venue, account) + _join(_moment(ts_planned), client_order_id))
 
 
 def execution_key(venue: str, account: str, symbol: str, trade_id: str, leg: str) -> Key:
     """One fill, kept once whether a socket or REST told of it. Venues count trades by instrument."""
     return Key(account_partition(venue, account), _join("execution", symbol, trade_id, leg))
+
+
+def execution_prefix(symbol: str) -> str:
+    """What the sort keys of an instrument's executions begin with."""
+    return _join("execution", symbol) + "#"
 
 
 def account_fact_key(venue: str, account: str, *fact: str) -> Key:
@@ -205,9 +248,9 @@ def holdings_partition(client: str) -> str:
     return _join("holdings", client)
 
 
-def position_key(client: str, product: str, symbol: str) -> Key:
-    """What a client holds of an instrument on behalf of one product."""
-    return Key(holdings_partition(client), _join("position", product, symbol))
+def position_key(client: str, product: str, account: str, symbol: str, side: str) -> Key:
+    """What a client holds on behalf of one product, in one position of an account's instrument."""
+    return Key(holdings_partition(client), _join("position", product, account, symbol, side))
 
 
 def drift_partition(product: str) -> str:

@@ -11,8 +11,9 @@ from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.products import Account
+from spider_common.stores.documents import Stored
 from spider_common.stores.table import Conflict, TableError
-from spider_common.stores.trading import Mark, Stored, TradingStore
+from spider_common.stores.trading import Mark, TradingStore
 from spider_common.venues.outcomes import VenueError
 from spider_common.venues.venue import Told, VenueClient
 

@@ -30,6 +30,10 @@ class ShakyTable:
         await self._before(Unavailable)
         return await self._table.get(key)
 
+    async def get_all(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        await self._before(Unavailable)
+        return await self._table.get_all(keys)
+
     async def query(self, pk: str, **how: Any) -> Page:
         self._perhaps(Unavailable)  # takes no time: nearly all queries find nothing, all through the hour
         return await self._table.query(pk, **how)

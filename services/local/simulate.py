@@ -9,6 +9,7 @@ not passed in, or an order that depends on memory addresses.
 
 import random
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -21,18 +22,20 @@ from trio._core import _run
 
 from services.local.judge import rule_of
 from services.local.schedule import HOUR, Length, Moment, Schedule, Service, Stop, draw
-from services.local.seed import FOLLOWERS, LEADER, PRODUCT
+from services.local.seed import FOLLOWERS, LEADER
 from services.local.seed import seed as seed_of
 from services.local.world import World, open_world
 from services.simulator.actions import apply
 from services.simulator.checker import judge, totals
 from services.simulator.instruments import OKX_INSTRUMENTS
 from services.simulator.ledger import Executed, Placed
-from spider_common import schema
 from spider_common.clock import NS_PER_S, TrioClock
+from spider_common.domain.follower_orders import FollowerOrder
+from spider_common.domain.holdings import Position
+from spider_common.domain.identifiers import ClientOrderId
+from spider_common.domain.intents import Intent
 from spider_common.domain.journal import JournalRow, Timing
 from spider_common.stores.table import TableError
-from spider_common.stores.trading import Holding
 
 ORIGIN: Final = 1_700_000_000 * NS_PER_S  # Unix ns at which every simulation begins
 _DRAIN_S: Final = 20.0
@@ -253,27 +256,33 @@ def _unsettled(world: World) -> Iterator[str]:
     for queue, name in ((world.queue, "the queue"), (world.dead_letters, "the dead letters")):
         for body in queue.bodies():
             yield f"{name} still has {body}"
-    held: dict[str, Decimal] = {}
+    intents: dict[ClientOrderId, Intent] = {}
+    kept: dict[ClientOrderId, Intent] = {}
+    held: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for row in world.table.rows():
         if row.sk.startswith("journal#"):
-            journal = msgspec.json.decode(row.doc, type=JournalRow)
-            for intent in journal.unfinished:
-                yield f"{row.pk}: {intent.client_order_id} of {intent.client} is still {intent.state}"
+            for intent in msgspec.json.decode(row.doc, type=JournalRow).intents:
+                intents[intent.client_order_id] = intent
+        elif row.sk.startswith("order#"):
+            intent = msgspec.json.decode(row.doc, type=FollowerOrder).intent
+            kept[intent.client_order_id] = intent
         elif row.pk.startswith("holdings#"):
-            held[f"{row.pk} {row.sk}"] = msgspec.json.decode(row.doc, type=Holding).quantity
-    filled = dict.fromkeys(held, Decimal(0))
+            position = msgspec.json.decode(row.doc, type=Position)
+            held[position.client, position.symbol] += position.holding.quantity
+    for name, intent in intents.items():
+        if not intent.state.is_submitted:
+            yield f"{name} of {intent.client} is still {intent.state}"
+        if kept.get(name) != intent:
+            yield f"{name} of {intent.client} is kept as {kept.get(name)}, the journal has {intent}"
     units = {each.symbol: each.unit for each in world.simulator.okx.instruments}
     clients: dict[str, str] = {each.account: each.client for each in FOLLOWERS}
     for entry in world.simulator.okx.exchange.ledger.entries:
         if isinstance(entry, Executed) and (client := clients.get(entry.order.account)):
             symbol = entry.order.symbol
-            key = schema.position_key(client, PRODUCT, symbol)
-            name = f"{key.pk} {key.sk}"
-            size = entry.execution.size * entry.order.sign * units[symbol]
-            filled[name] = filled.get(name, Decimal(0)) + size
-    for name, quantity in filled.items():
-        if held.get(name) != quantity:
-            yield f"{name} is {held.get(name)}, the venue executed {quantity}"
+            held[client, symbol] -= entry.execution.size * entry.order.sign * units[symbol]
+    for (client, symbol), over in held.items():
+        if over:
+            yield f"{client} holds {over} {symbol} more by our records than by the venue's"
 
 
 def _line(what: object) -> str:

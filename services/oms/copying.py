@@ -1,5 +1,6 @@
 """One leader event: from the message to outcomes. The heart of the service, to be read first."""
 
+from collections.abc import Collection
 from typing import Final
 
 import trio
@@ -11,12 +12,14 @@ from services.oms.record import Fenced
 from services.oms.resolve import Resolver
 from services.oms.submit import Submitter
 from spider_common.clock import NS_PER_MS, Clock
+from spider_common.domain.identifiers import ClientOrderId
 from spider_common.domain.intents import Event
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.orders import CopyState
 from spider_common.domain.planning import UnknownInstrument
+from spider_common.stores.documents import Stored
 from spider_common.stores.table import TableError
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 from spider_common.venues.outcomes import VenueError
 
 PATIENCE_S: Final = 0.25
@@ -58,21 +61,25 @@ class Copier:
         match opened:
             case Theirs(until=until):
                 return Later(until)
-            case Finished(reason=reason):
+            case Finished(reason=reason, stored=stored):
+                if stored is not None:  # who finished it may have died before its orders were kept
+                    await self._keep_orders(stored)
                 self._log.info("event.nothing", event_id=event.event_id, reason=reason)
                 return Handled()
             case Mine(stored=stored):
                 return await self._copy(stored)
 
-    async def _copy(self, stored: Stored[JournalRow]) -> Verdict:
+    async def _copy(self, planned: Stored[JournalRow]) -> Verdict:
+        stored = planned
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._index_orders, stored.value, name="oms.index_orders")
+            nursery.start_soon(self._keep_orders, planned, name="oms.keep_orders")
             try:
                 while any(intent.state is CopyState.PLANNED for intent in stored.value.unfinished):
                     stored = await self._submit(stored)
             except Fenced:
                 nursery.cancel_scope.cancel()
                 return Later(self._clock.now())
+        await self._keep_orders(stored, stored.value.changed_since(planned.value))
         if stored.value.unfinished:
             self._resolver.take(stored)
         self._tell(stored.value)
@@ -86,13 +93,15 @@ class Copier:
             await trio.sleep(_AGAIN_S)
             return stored
 
-    async def _index_orders(self, row: JournalRow) -> None:
-        """Makes the orders findable by their id. Executions that come first wait for it."""
+    async def _keep_orders(
+        self, stored: Stored[JournalRow], only: Collection[ClientOrderId] | None = None
+    ) -> None:
+        """Makes the orders findable, as the row has them. Executions that come first wait for it."""
         while True:
             try:
-                return await self._trading.put_orders(row)
+                return await self._trading.orders.follow(stored, only)
             except TableError as error:
-                self._log.warning("orders.not_indexed", error=str(error))
+                self._log.warning("orders.not_kept", error=str(error))
                 await trio.sleep(_AGAIN_S)
 
     def _tell(self, row: JournalRow) -> None:

@@ -17,8 +17,9 @@ from spider_common.domain.journal import JournalRow, Timing
 from spider_common.domain.planning import plan
 from spider_common.domain.products import Product
 from spider_common.domain.reasons import Reason
+from spider_common.stores.documents import Stored
 from spider_common.stores.table import Ambiguous, Conflict
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 
 EQUITY_AGE_NS: Final = 600 * NS_PER_S
 """Equities older than this do not size an order: two missed sweeps of five minutes."""
@@ -31,9 +32,13 @@ class Mine(msgspec.Struct, frozen=True):
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """Nothing is left to send: the event was planned before, or calls for nothing."""
+    """Nothing is left to send: the event was planned before, or calls for nothing.
+
+    `stored`: its row, if it has one.
+    """
 
     reason: Reason | None = None
+    stored: Stored[JournalRow] | None = None
 
 
 class Theirs(msgspec.Struct, frozen=True):
@@ -123,7 +128,8 @@ class Journal:
             stored = found
         if row.unfinished:
             return Mine(stored)
-        return Finished(Reason.BASELINE if isinstance(event, LeaderEvent) and event.baseline else None)
+        reason = Reason.BASELINE if isinstance(event, LeaderEvent) and event.baseline else None
+        return Finished(reason, stored)
 
     async def _situation(self, event: Event) -> tuple[Situation, int, int]:
         """All that the plan depends on, with the versions of cursor and book."""
@@ -168,7 +174,7 @@ class Journal:
     async def _reopen(self, stored: Stored[JournalRow]) -> Mine | Finished | Theirs:
         row = stored.value
         if not row.unfinished:
-            return Finished()
+            return Finished(stored=stored)
         now = self._clock.now()
         if not journal.can_take_over(row, now, self._timing):
             return Theirs(row.lease.ends + self._timing.takeover)

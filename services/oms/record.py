@@ -8,8 +8,9 @@ from spider_common.domain.journal import JournalRow, never_made, settle, touches
 from spider_common.domain.mirroring import finish
 from spider_common.domain.positions import Book
 from spider_common.domain.quantities import ZERO
+from spider_common.stores.documents import Stored
 from spider_common.stores.table import Ambiguous, Conflict
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 
 
 class Fenced(Exception):

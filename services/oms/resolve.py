@@ -14,8 +14,9 @@ from services.oms.submit import Submitter
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.journal import JournalRow, Timing, next_question
 from spider_common.domain.orders import CopyState
+from spider_common.stores.documents import Stored
 from spider_common.stores.table import TableError
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 
 ADOPT_EVERY_S: Final = 2.0
 _ADOPT_AT_ONCE: Final = 20
@@ -57,9 +58,14 @@ class Resolver:
                 nursery.start_soon(self._settle, stored, name=name)
 
     async def _settle(self, stored: Stored[JournalRow]) -> None:
-        while stored.value.unfinished:
+        """Passes over a row until it is finished, its orders following it."""
+        kept = stored
+        while stored.value.unfinished or kept != stored:
             try:
-                stored = await self._submitter.advance(stored)
+                if stored.value.unfinished:
+                    stored = await self._submitter.advance(stored)
+                await self._trading.orders.follow(stored, stored.value.changed_since(kept.value))
+                kept = stored
             except Fenced:
                 self._log.warning("journal.fenced", event_id=stored.value.event.event_id)
                 return
@@ -67,7 +73,8 @@ class Resolver:
                 self._log.warning("resolve.postponed", error=str(error))
                 await trio.sleep(_TABLE_AGAIN_S)
                 continue
-            await trio.sleep(max(self._next_pass(stored.value) - self._clock.now(), 0) / NS_PER_S)
+            if stored.value.unfinished:
+                await trio.sleep(max(self._next_pass(stored.value) - self._clock.now(), 0) / NS_PER_S)
 
     def _next_pass(self, row: JournalRow) -> int:
         """When something of the row can have changed, Unix ns."""
@@ -93,7 +100,7 @@ class Resolver:
         for row in await self._trading.orphans(now - self._timing.takeover, _ADOPT_AT_ONCE):
             opened = await self._journal.adopt(row)
             if isinstance(opened, Mine):
-                await self._trading.put_orders(opened.stored.value)  # its owner may have died before
+                await self._trading.orders.follow(opened.stored)  # its owner may have died before
                 self.take(opened.stored)
 
     async def _serve_adoption(self) -> None:

@@ -30,9 +30,10 @@ from spider_common.domain.positions import Book, LegKind
 from spider_common.domain.reasons import Reason
 from spider_common.sdk.pool import Limits as HttpLimits
 from spider_common.secret import Credentials
+from spider_common.stores.documents import Stored
 from spider_common.stores.secrets import Secrets, SecretsUnavailable
 from spider_common.stores.table import TableError
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 from spider_common.venues.outcomes import (
     Accepted,
     Found,

@@ -15,6 +15,7 @@ from services.oms.intake import Handled, Intake, Later
 from spider_common import schema
 from spider_common.clock import NS_PER_S
 from spider_common.domain.executions import OrderProgress
+from spider_common.domain.follower_orders import FollowerOrder
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue
 from spider_common.domain.intents import Intent
 from spider_common.domain.orders import CopyState, OrderStatus
@@ -65,12 +66,15 @@ class Copied:
             assert await self._executions.handle(update) == Handled()
 
     async def progress(self) -> OrderProgress:
-        stored = await self.rig.trading.progress(self.intent.client_order_id)
-        assert stored is not None
-        return stored.value
+        return (await self.order()).progress
+
+    async def order(self) -> FollowerOrder:
+        order = await self.rig.order(self.intent)
+        assert order is not None
+        return order
 
     async def holding(self) -> Decimal:
-        return (await self.rig.trading.holding(self.intent)).value.quantity
+        return (await self.rig.trading.orders.holding(self.intent)).value.quantity
 
     async def planned(self) -> Decimal:
         """What the book says that the client's orders make of its part."""
@@ -155,7 +159,7 @@ async def test_a_cancel_with_a_shortfall_withdraws_it_from_the_book(autojump_clo
 async def test_a_fill_whose_write_got_no_answer_counts_once(effect: bool, autojump_clock: MockClock) -> None:
     """Read again: either it is there or it is written now."""
     order = await copied()
-    order.rig.table.trouble_writes(Trouble(Ambiguous("no answer"), "progress", effect))
+    order.rig.table.trouble_writes(Trouble(Ambiguous("no answer"), "order#", effect))
     await order.hear([order.fill("1", "1")])
     assert (await order.progress()).executed == await order.holding() == 1
 
@@ -163,7 +167,7 @@ async def test_a_fill_whose_write_got_no_answer_counts_once(effect: bool, autoju
 async def test_a_table_that_is_busy_or_moved_is_asked_again(autojump_clock: MockClock) -> None:
     """No update is given up because of the table."""
     order = await copied()
-    order.rig.table.trouble_writes(Trouble(Busy("throttled"), "progress"), Trouble(Conflict([]), "progress"))
+    order.rig.table.trouble_writes(Trouble(Busy("throttled"), "order#"), Trouble(Conflict([]), "order#"))
     await order.hear([order.fill("1", "1")])
     assert (await order.progress()).executed == 1
 
@@ -194,7 +198,7 @@ async def test_an_unknown_order_waits(autojump_clock: MockClock) -> None:
     verdict = await worker.executions.handle(update)
     assert isinstance(verdict, Later)
     assert verdict.at > rig.clock.now()
-    await rig.trading.put_orders(stored.value)
+    await rig.trading.orders.follow(stored)
     await order.hear([update])
     assert await order.holding() == 1
 

@@ -54,7 +54,8 @@ async def test_the_same_event_again_is_finished(autojump_clock: trio.testing.Moc
     event = rig.event()
     for _ in range(3):
         assert await worker.copier.handle(event, rig.clock.now()) == Handled()
-    assert await worker.journal.open(event, rig.clock.now()) == Finished()
+    finished = Finished(stored=await rig.trading.journal(event.event_id, event.product, 0))
+    assert await worker.journal.open(event, rig.clock.now()) == finished
     assert len(rig.venue.requests) == 1
 
 
@@ -73,7 +74,9 @@ async def test_a_baseline_is_remembered_and_not_copied(autojump_clock: trio.test
     rig = Rig("alice")
     worker = await rig.worker()
     before = msgspec.structs.replace(rig.event("3"), baseline=True)
-    assert await worker.journal.open(before, rig.clock.now()) == Finished(Reason.BASELINE)
+    opened = await worker.journal.open(before, rig.clock.now())
+    assert isinstance(opened, Finished)
+    assert opened.reason is Reason.BASELINE
     assert rig.venue.requests == []
     after = rig.event("5")
     await worker.copier.handle(after, rig.clock.now())

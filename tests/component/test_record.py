@@ -11,8 +11,8 @@ from spider_common.domain import journal
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.orders import CopyState
 from spider_common.domain.positions import Part, part_key
+from spider_common.stores.documents import Stored
 from spider_common.stores.table import Ambiguous, Conflict, Unavailable
-from spider_common.stores.trading import Stored
 from tests.oms_rig import Rig
 from tests.scripted import Trouble
 

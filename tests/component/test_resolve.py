@@ -155,7 +155,7 @@ async def test_a_dead_owners_row_is_adopted_after_its_lease_not_before(
     assert request.at > closed + rig.timing.visibility
     assert row.intents[0].state is CopyState.ACCEPTED
     # the orders can be looked up, although their owner died before it had made them findable
-    assert await rig.trading.order(row.intents[0].client_order_id) is not None
+    assert await rig.order(row.intents[0]) is not None
 
 
 async def test_a_dead_owners_order_is_found_not_sent(autojump_clock: trio.testing.MockClock) -> None:

@@ -2,28 +2,22 @@
 
 from decimal import Decimal
 
-import msgspec
 import pytest
 import trio
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from spider_common import schema
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain import journal
-from spider_common.domain.executions import OrderProgress
-from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue
+from spider_common.domain.identifiers import AccountId, ClientOrderId, Venue
 from spider_common.domain.intents import Cursor
-from spider_common.domain.orders import CopyState
 from spider_common.domain.positions import Book, Part
-from spider_common.domain.products import Equity
-from spider_common.domain.standing import Worth
+from spider_common.stores.documents import Stored
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.table import Conflict
-from spider_common.stores.trading import Holding, Mark, OrderRecord, Stored, TradingStore
+from spider_common.stores.trading import Mark, TradingStore
 from tests.oms_rig import ORIGIN
-from tests.strategies import execution, intent, journal_row
+from tests.strategies import intent, journal_row
 
 CURSOR = Cursor(cum_filled=Decimal(1), ts_venue=ORIGIN)
 BOOK = Book(parts={"net/alice": Part(target=Decimal("0.1"), planned=Decimal("0.1"))})
@@ -89,79 +83,6 @@ async def test_orphans_are_unfinished_rows_past_their_lease(autojump_clock: Mock
     done = row.with_intents({ClientOrderId("c1"): journal.accept(row.intents[0], None)})
     await trading.save(Stored(done, stored.version))
     assert await trading.orphans(ORIGIN + 11, 10) == []
-
-
-async def test_orders_are_found_by_their_id(autojump_clock: MockClock) -> None:
-    """Those that are to be sent; writing them again changes nothing."""
-    trading = store()
-    sent = intent(client_order_id=ClientOrderId("c1"))
-    skipped = intent(client_order_id=ClientOrderId("c2"), quantity=Decimal(0), state=CopyState.SKIPPED)
-    row = journal_row(sent, skipped)
-    for _ in range(2):
-        await trading.put_orders(row)
-    assert await trading.order(ClientOrderId("c1")) == OrderRecord(
-        event=row.event.fact.event_id, shard=0, leader_symbol=row.event.fact.symbol, intent=sent
-    )
-    assert await trading.order(ClientOrderId("c2")) is None
-
-
-async def test_a_fill_is_written_with_all_that_it_changes_once(autojump_clock: MockClock) -> None:
-    """Fill, progress and holding in one write; the same fill again conflicts and changes none of them."""
-    trading, fill = store(), execution(trade_id=TradeId("7"))
-    record = OrderRecord(event=journal_row().event.fact.event_id, shard=0, leader_symbol="X", intent=intent())
-    progress = OrderProgress(state=CopyState.PLANNED).execute(fill)
-    held = Holding(quantity=Decimal(1), executions=1, ts_venue=fill.ts_venue)
-    assert not await trading.has_execution(fill)
-    await trading.save_progress(
-        record, Stored(progress, 0), execution=fill, holding=Stored(held, 0), venue_order_id="v1"
-    )
-    assert await trading.has_execution(fill)
-    twice = msgspec.structs.replace(held, quantity=Decimal(2), executions=2)
-    with pytest.raises(Conflict):
-        await trading.save_progress(
-            record, Stored(progress, 1), execution=fill, holding=Stored(twice, 1), venue_order_id="v1"
-        )
-    assert await trading.holding(intent()) == Stored(held, 1)
-    assert await trading.progress(ClientOrderId("c1")) == Stored(progress, 1)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"symbol": "ETH-USDT-SWAP"},
-        {"trade_id": TradeId("8")},
-        {"account": AccountId("another")},
-        {"venue": Venue.BINGX},
-        {"side": "sell"},
-    ],
-)
-async def test_fills_are_told_apart(other: dict[str, object], autojump_clock: MockClock) -> None:
-    """By venue, account, instrument, trade and side."""
-    trading, fill = store(), execution(trade_id=TradeId("7"))
-    record = OrderRecord(event=journal_row().event.fact.event_id, shard=0, leader_symbol="X", intent=intent())
-    progress = OrderProgress(state=CopyState.PLANNED).execute(fill)
-    await trading.save_progress(record, Stored(progress, 0), execution=fill, venue_order_id="v1")
-    assert not await trading.has_execution(execution(**{"trade_id": TradeId("7"), **other}))
-
-
-@given(st.permutations([1, 2, 3, 4]))
-@settings(deadline=None)
-def test_worth_is_kept(order: list[int]) -> None:
-    """The newest equity, the day's first and the highest, in whatever order they are told."""
-    told = {
-        ts: Equity(account=AccountId("a"), equity=Decimal(ts % 4), currency="USD", ts_venue=ts)
-        for ts in order
-    }
-
-    async def main() -> None:
-        trading = store()
-        for ts in order:
-            await trading.put_equity(Venue.OKX, told[ts])
-        kept = Worth(latest=told[4], opening=told[1], peak=Decimal(3))
-        assert await trading.worths() == {AccountId("a"): kept}
-        assert await trading.equities() == {AccountId("a"): told[4]}
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 async def test_a_mark_is_kept_for_each_account(autojump_clock: MockClock) -> None:

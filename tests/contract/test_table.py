@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spider_common.clock import NS_PER_S, SystemClock, TrioClock
-from spider_common.schema import BY_CLIENT, OPEN_WORK, TRADING, Index, Key, TableShape
+from spider_common.schema import BY_STATE, BY_TIME, TRADING, Index, Key, TableShape
 from spider_common.sdk.aws import Aws, CallTimeoutError
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.memory_table import MemoryTable
@@ -206,28 +206,28 @@ async def test_a_row_just_under_the_limit_is_stored(table: Table) -> None:
 async def test_the_twins_index_lags_by_the_clock(autojump_clock: trio.testing.MockClock) -> None:
     """Law: with a lag an index shows each row's earlier state until the lag has passed."""
     table = MemoryTable(TRADING, TrioClock(0), index_lag_ns=2 * NS_PER_S)
-    row = Row(pk="p", sk="s", doc="1", index={BY_CLIENT.name: Key("c", "1")})
+    row = Row(pk="p", sk="s", doc="1", index={BY_TIME.name: Key("c", "1")})
     (stored,) = await table.write(Put(row))
-    assert await _all(table, "c", index=BY_CLIENT.name) == []
+    assert await _all(table, "c", index=BY_TIME.name) == []
     await trio.sleep(2)
-    assert await _all(table, "c", index=BY_CLIENT.name) == [stored]
-    await table.write(Put(replace(stored, index={OPEN_WORK.name: Key("o", "1")})))
-    assert await _all(table, "c", index=BY_CLIENT.name) == [stored]
-    assert await _all(table, "o", index=OPEN_WORK.name) == []
+    assert await _all(table, "c", index=BY_TIME.name) == [stored]
+    await table.write(Put(replace(stored, index={BY_STATE.name: Key("o", "1")})))
+    assert await _all(table, "c", index=BY_TIME.name) == [stored]
+    assert await _all(table, "o", index=BY_STATE.name) == []
     await trio.sleep(2)
-    assert await _all(table, "c", index=BY_CLIENT.name) == []
-    assert len(await _all(table, "o", index=OPEN_WORK.name)) == 1
+    assert await _all(table, "c", index=BY_TIME.name) == []
+    assert len(await _all(table, "o", index=BY_STATE.name)) == 1
 
 
 async def test_the_twin_drops_a_row_past_its_time(autojump_clock: trio.testing.MockClock) -> None:
     """Law: past `expires` the twin's row is gone from table and index, and may be written anew."""
     table = MemoryTable(TRADING, TrioClock(0))
-    row = Row(pk="p", sk="s", doc="1", index={BY_CLIENT.name: Key("c", "1")}, expires=10)
+    row = Row(pk="p", sk="s", doc="1", index={BY_TIME.name: Key("c", "1")}, expires=10)
     (stored,) = await table.write(Put(row))
     await trio.sleep(9.5)
     assert await table.get(row.key) == stored
     await trio.sleep(0.5)
-    assert await _all(table, "c", index=BY_CLIENT.name) == []
+    assert await _all(table, "c", index=BY_TIME.name) == []
     assert await _all(table, "p") == []
     assert await table.get(row.key) is None
     await table.write(Put(row))

@@ -273,6 +273,8 @@ class Draft:
             quantity=abs(quantity),
             size=size,
             reference_price=reference_price,
+            settle=self.instrument.settle if self.instrument else "",
+            coin=self.instrument.base if self.instrument and self.is_spot else "",
             state=state,
             **more,
         )

@@ -1,5 +1,6 @@
-"""Executions (fills) and what they add up to."""
+"""Executions (fills), and what an order has come to by them."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -34,19 +35,34 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.side.sign * self.quantity
 
 
-class OrderProgress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OrderProgress(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What a follower order has come to, from facts and executions in any order and any number.
 
     Attributes:
+        state: what facts told; PLANNED before the first.
         cum_filled: the most that any fact told, base quantity.
         executed: what the executions seen so far add up to, base quantity; it trails or equals `cum_filled`.
+        cost: what they add up to at their prices, quote currency.
+        fees: by currency, negative when paid.
         age: ts_venue of the fact that `state` comes from, Unix ns.
+        ts_first_fill, ts_last_fill: by the venue's clock, Unix ns; 0 before the first.
     """
 
-    state: CopyState
+    state: CopyState = CopyState.PLANNED
     cum_filled: Decimal = ZERO
     executed: Decimal = ZERO
+    cost: Decimal = ZERO
+    fees: Mapping[str, Decimal] = {}
     age: int = 0
+    ts_first_fill: int = 0
+    ts_last_fill: int = 0
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Of the executions seen so far; None before the first."""
+        return self.cost / self.executed if self.executed else None
 
     def observe(self, fact: OrderFact) -> "OrderProgress":
         """Takes in a fact. Monotone: an older or repeated one changes nothing.
@@ -62,8 +78,17 @@ class OrderProgress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def execute(self, execution: Execution) -> "OrderProgress":
         """Adds an execution that was not counted before; telling them apart is the caller's (by key)."""
-        executed = self.executed + execution.quantity
-        return msgspec.structs.replace(self, executed=executed, cum_filled=max(self.cum_filled, executed))
+        executed, at = self.executed + execution.quantity, execution.ts_venue
+        paid = self.fees.get(execution.fee_currency, ZERO) + execution.fee
+        return msgspec.structs.replace(
+            self,
+            executed=executed,
+            cum_filled=max(self.cum_filled, executed),
+            cost=self.cost + execution.quantity * execution.price,
+            fees={**self.fees, execution.fee_currency: paid} if execution.fee else self.fees,
+            ts_first_fill=min(self.ts_first_fill or at, at),
+            ts_last_fill=max(self.ts_last_fill, at),
+        )
 
 
 _STATE_OF = {

@@ -59,6 +59,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             mirrored order, which counts as the leader's is filled, nor of a correction.
         price: of a limit order; of a market order None.
         reference_price: the leader's price; None when its venue did not say.
+        settle: the currency that the instrument's profit and loss is in.
+        coin: of spot, the coin that is bought and sold: a fee taken in it makes less of what is held. Empty
+            of swaps.
         acts_on: the order that an amendment or a cancel is about, or that a new one is in the place of.
         mirrors: the leader order whose resting copy it is about; None for a copy of fills.
         reason: why it was skipped, denied or rejected; empty otherwise.
@@ -81,6 +84,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reference_price: Decimal | None
     state: CopyState
     action: Action = Action.PLACE
+    settle: str = ""
+    coin: str = ""
     order_type: OrderType = OrderType.MARKET
     price: Decimal | None = None
     trigger: Trigger | None = None

@@ -86,6 +86,11 @@ class JournalRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """The intents whose submission has no terminal outcome."""
         return tuple(intent for intent in self.intents if not intent.state.is_submitted)
 
+    def changed_since(self, before: "JournalRow") -> set[ClientOrderId]:
+        """The intents that stood otherwise in an earlier version of the row."""
+        pairs = zip(before.intents, self.intents, strict=True)
+        return {new.client_order_id for old, new in pairs if new != old}
+
     def with_intents(self, changed: Mapping[ClientOrderId, Intent]) -> "JournalRow":
         intents = tuple(changed.get(intent.client_order_id, intent) for intent in self.intents)
         return msgspec.structs.replace(self, intents=intents)

@@ -19,6 +19,10 @@ class Side(StrEnum):
     def sign(self) -> int:
         return 1 if self is Side.BUY else -1
 
+    @property
+    def opposite(self) -> "Side":
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 class PositionSide(StrEnum):
     """Which position an order works on: the one of a net-mode account, or one of a hedge-mode pair."""

@@ -32,6 +32,7 @@ from spider_common.stores.table import (
 )
 
 _BATCH: Final = 25  # BatchWriteItem's limit
+_READ_BATCH: Final = 100  # BatchGetItem's; it gives 16 MB at most and leaves the rest unprocessed
 _ATTEMPTS: Final = 6  # at rows left unprocessed, with pauses of 50 ms to 0.8 s about 1.5 s in all
 _FIRST_PAUSE_S: Final = 0.05
 _CONTENTION: Final = frozenset(
@@ -61,9 +62,30 @@ class DynamoTable:
         self._rng = rng
 
     async def get(self, key: Key) -> Row | None:
-        answer = await self._read(self._client.get_item, Key=_item_key(key), ConsistentRead=True)
+        answer = await self._read(
+            self._client.get_item, TableName=self._name, Key=_item_key(key), ConsistentRead=True
+        )
         item = answer.get("Item")
         return None if item is None else self._row(item)
+
+    async def get_all(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        check_keys(keys)
+        found: dict[Key, Row] = {}
+        waiting = [_item_key(key) for key in keys]
+        attempt = 0
+        while waiting:
+            await self._pause(attempt)
+            batch, waiting = waiting[:_READ_BATCH], waiting[_READ_BATCH:]
+            request = {self._name: {"Keys": batch, "ConsistentRead": True}}
+            answer = await self._read(self._client.batch_get_item, RequestItems=request)
+            rows = [self._row(item) for item in answer["Responses"].get(self._name, [])]
+            found |= {row.key: row for row in rows}
+            left = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            waiting = left + waiting
+            attempt = attempt + 1 if left and not rows else 0
+            if attempt == _ATTEMPTS:
+                raise Unavailable(f"{self._name}: {len(waiting)} rows not read in {_ATTEMPTS} attempts")
+        return found
 
     async def query(
         self,
@@ -88,6 +110,7 @@ class DynamoTable:
             condition = "#p = :p AND #s BETWEEN :low AND :high"
             values[":low"] = {"S": low}
         arguments: dict[str, Any] = {
+            "TableName": self._name,
             "KeyConditionExpression": condition,
             "ExpressionAttributeNames": {"#p": partition, "#s": sort},
             "ExpressionAttributeValues": values,
@@ -136,8 +159,7 @@ class DynamoTable:
         waiting = [{"PutRequest": {"Item": self._item(row, write_id)}} for row in rows]
         attempt = 0
         while waiting:
-            if attempt:
-                await trio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * self._rng.uniform(0.5, 1.5))
+            await self._pause(attempt)
             batch, waiting = waiting[:_BATCH], waiting[_BATCH:]
             try:
                 answer = await self._aws.call(self._client.batch_write_item, RequestItems={self._name: batch})
@@ -155,9 +177,14 @@ class DynamoTable:
             if attempt == _ATTEMPTS:
                 raise Busy(f"{self._name}: {len(waiting)} rows not stored after {_ATTEMPTS} attempts")
 
+    async def _pause(self, attempt: int) -> None:
+        """Before another attempt at what a call left over."""
+        if attempt:
+            await trio.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * self._rng.uniform(0.5, 1.5))
+
     async def _read(self, method: Callable[..., Any], **arguments: Any) -> Any:
         try:
-            return await self._aws.call(method, TableName=self._name, **arguments)
+            return await self._aws.call(method, **arguments)
         except ClientError as error:
             if not is_server_fault(error) and not _is_contention(error):
                 raise

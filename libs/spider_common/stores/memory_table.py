@@ -42,6 +42,12 @@ class MemoryTable:
         await trio.lowlevel.checkpoint()
         return self._row(key)
 
+    async def get_all(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        check_keys(keys)
+        await trio.lowlevel.checkpoint()
+        found = {key: self._row(key) for key in keys}
+        return {key: row for key, row in found.items() if row is not None}
+
     async def query(
         self,
         pk: str,

@@ -128,6 +128,15 @@ class Table(Protocol):
         """
         ...
 
+    async def get_all(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        """Those of the rows that there are, each as last written; different ones at different moments.
+
+        Raises:
+            Unavailable: no answer came, or the table throttled at each attempt.
+            ValueError: a key is named twice.
+        """
+        ...
+
     async def query(
         self,
         pk: str,
@@ -230,5 +239,5 @@ def check_keys(keys: Sequence[Key]) -> None:
     seen = set()
     for key in keys:
         if key in seen:
-            raise ValueError(f"row {key.pk} / {key.sk} is named twice in one write")
+            raise ValueError(f"row {key.pk} / {key.sk} is named twice in one call")
         seen.add(key)

@@ -1,0 +1,185 @@
+"""The access patterns of docs/trading-table.md are those of the code: each is there, and each is asked so."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from trio.testing import MockClock
+
+from spider_common import schema
+from spider_common.clock import TrioClock
+from spider_common.domain.follower_orders import LeaderOrderRef
+from spider_common.domain.identifiers import (
+    AccountId,
+    ClientId,
+    ClientOrderId,
+    ProductId,
+    Venue,
+    VenueOrderId,
+)
+from spider_common.domain.intents import Cursor
+from spider_common.domain.positions import Book
+from spider_common.domain.products import Equity
+from spider_common.domain.quantities import ZERO
+from spider_common.domain.standing import Worth
+from spider_common.schema import Key, Pending
+from spider_common.stores.documents import Stored
+from spider_common.stores.memory_table import MemoryTable
+from spider_common.stores.orders import OrderStore
+from spider_common.stores.table import Change, Page, Row
+from spider_common.stores.trading import Mark, TradingStore, worth_entry
+from tests.oms_rig import ORIGIN
+from tests.strategies import intent, journal_row
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/trading-table.md").read_text()
+STORES = {"TradingStore": TradingStore, "OrderStore": OrderStore}
+ACCOUNT, PRODUCT = AccountId("follower"), ProductId("p")
+
+
+class Pattern(NamedTuple):
+    """A row of the document's table."""
+
+    question: str
+    operation: str
+    key: str
+    index: str
+    asked_by: str
+
+
+def patterns() -> list[Pattern]:
+    trading = TEXT.split("## Trading")[1].split("## Config")[0]
+    rows = [re.split(r"\s*\|\s*", line.strip("| ")) for line in trading.splitlines() if line.startswith("|")]
+    wide = [row + [""] * (5 - len(row)) for row in rows if len(row) > 3]
+    return [Pattern(*row) for row in wide if row[0] != "Question" and set(row[0]) - set("- :")]
+
+
+def names(text: str) -> list[str]:
+    return re.findall(r"`([\w.]+)[`(]", text)
+
+
+class Noted(NamedTuple):
+    """A call of the table: what, in which partition, by which index."""
+
+    operation: str
+    key: Key
+    index: str
+
+
+class NotingTable:
+    """A table that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self._table = MemoryTable(schema.TRADING, TrioClock(ORIGIN))
+        self.noted: list[Noted] = []
+
+    async def get(self, key: Key) -> Row | None:
+        self.noted.append(Noted("get", key, ""))
+        return await self._table.get(key)
+
+    async def get_all(self, keys: Sequence[Key]) -> dict[Key, Row]:
+        self.noted += [Noted("get_all", key, "") for key in keys]
+        return await self._table.get_all(keys)
+
+    async def query(self, pk: str, *, index: str | None = None, **how: Any) -> Page:
+        self.noted.append(Noted("query", Key(pk, ""), index or ""))
+        return await self._table.query(pk, index=index, **how)
+
+    async def write(self, *changes: Change) -> tuple[Row, ...]:
+        self.noted += [Noted("write", change.key, "") for change in changes]
+        return await self._table.write(*changes)
+
+    async def put_all(self, rows: Sequence[Row]) -> None:
+        await self._table.put_all(rows)
+
+
+def test_every_key_function_is_in_the_document() -> None:
+    """Law: the document names every function of the schema that makes keys, and none that is not there."""
+    endings = ("_key", "_partition", "_until", "_prefix")
+    keyed = {name for name in vars(schema) if name.endswith(endings) and name[0] != "_"}
+    assert set(re.findall(r"`(\w+)\(", TEXT)) == keyed
+
+
+def test_every_question_has_a_method_and_every_method_a_question() -> None:
+    """Law: what asks is there, and what the stores offer is in the document."""
+    offered = {
+        f"{name}.{method}"
+        for name, store in STORES.items()
+        for method, _ in inspect.getmembers(store, inspect.isfunction)
+        if method[0] != "_"
+    }
+    asked = {name for pattern in patterns() for name in names(pattern.asked_by)}
+    assert asked == offered == set(ASKED)
+
+
+def test_each_index_is_used() -> None:
+    """Law: three indexes, each of which answers something; no pattern names another."""
+    assert {name for pattern in patterns() for name in names(pattern.index)} == {
+        index.name for index in schema.TRADING.indexes
+    }
+    assert len(schema.TRADING.indexes) == 3
+
+
+def test_nothing_is_scanned() -> None:
+    """Law: no code reads a whole table."""
+    sources = [*(ROOT / "libs").rglob("*.py"), *(ROOT / "services").rglob("*.py")]
+    scanning = re.compile(r"[\"'.](scan|Scan|ExecuteStatement|execute_statement)\b(?!_)")
+    found = [path.name for path in sources if scanning.search(path.read_text())]
+    assert found == []
+
+
+async def equity_kept(trading: TradingStore) -> None:
+    equity = Equity(account=ACCOUNT, equity=ZERO, currency="USDT", ts_venue=1)
+    documents, entry = trading.documents(), worth_entry(Venue.OKX, Worth.of(equity))
+    await documents.read([entry.key])
+    documents.put(entry)
+    await documents.write()
+
+
+ASKED: dict[str, Callable[[TradingStore], Awaitable[object]]] = {
+    "TradingStore.journal": lambda t: t.journal(journal_row().event.event_id, PRODUCT, 0),
+    "TradingStore.event_journal": lambda t: t.event_journal(journal_row().event.event_id),
+    "TradingStore.commit_plan": lambda t: t.commit_plan(
+        journal_row(intent()), (Cursor(cum_filled=ZERO, ts_venue=1), 0), (Book(), 0)
+    ),
+    "TradingStore.save": lambda t: t.save(Stored(journal_row(intent()), 0)),
+    "TradingStore.orphans": lambda t: t.orphans(ORIGIN, 10),
+    "TradingStore.cursor": lambda t: t.cursor(PRODUCT, 0, "1"),
+    "TradingStore.book": lambda t: t.book(PRODUCT, 0, "BTC-USDT-SWAP"),
+    "TradingStore.documents": equity_kept,
+    "TradingStore.worths": lambda t: t.worths(),
+    "TradingStore.equities": lambda t: t.equities(),
+    "TradingStore.mark": lambda t: t.mark(Venue.OKX, ACCOUNT),
+    "TradingStore.save_mark": lambda t: t.save_mark(Venue.OKX, ACCOUNT, Stored(Mark(swept=1), 0)),
+    "OrderStore.follow": lambda t: t.orders.follow(Stored(journal_row(intent()), 2)),
+    "OrderStore.order": lambda t: t.orders.order(Venue.OKX, ACCOUNT, ClientOrderId("c1")),
+    "OrderStore.account_orders": lambda t: t.orders.account_orders(Venue.OKX, ACCOUNT),
+    "OrderStore.product_orders": lambda t: t.orders.product_orders(PRODUCT),
+    "OrderStore.copies": lambda t: t.orders.copies(
+        LeaderOrderRef(venue=Venue.OKX, account=AccountId("leader"), venue_order_id=VenueOrderId("1"))
+    ),
+    "OrderStore.pending": lambda t: t.orders.pending(Pending.OPEN),
+    "OrderStore.account_pending": lambda t: t.orders.account_pending(Pending.OPEN, Venue.OKX, ACCOUNT),
+    "OrderStore.executions": lambda t: t.orders.executions(Venue.OKX, ACCOUNT, "BTC-USDT-SWAP"),
+    "OrderStore.holding": lambda t: t.orders.holding(intent()),
+    "OrderStore.positions": lambda t: t.orders.positions(ClientId("alice")),
+}
+
+
+@pytest.mark.parametrize("method", ASKED)
+async def test_each_question_is_asked_as_the_document_says(method: str, autojump_clock: MockClock) -> None:
+    """Law: a method's calls of the table are among the operations and indexes of its rows, and all buckets
+    are asked where a row says so."""
+    table = NotingTable()
+    await ASKED[method](TradingStore(table))
+    rows = [pattern for pattern in patterns() if method in names(pattern.asked_by)]
+    operations = {word for row in rows for word in re.findall(r"get_all|get|query|write", row.operation)}
+    assert table.noted
+    assert {noted.operation for noted in table.noted} <= operations
+    queried = {noted.index for noted in table.noted if noted.operation == "query"}
+    assert queried <= {row.index.strip("`") for row in rows if "query" in row.operation}
+    if any("each bucket" in row.operation for row in rows):
+        assert len({noted.key.pk for noted in table.noted}) == schema.BUCKETS
