@@ -248,10 +248,15 @@ class Trouble(NamedTuple):
 
 
 class TroubledTable:
-    """A `Table` over another: what is scripted fails, the rest is passed on, and the writes are noted."""
+    """A `Table` over another: what is scripted fails, the rest is passed on, and the writes are noted.
+
+    Attributes:
+        calls: how often it was asked for anything.
+    """
 
     def __init__(self, table: Table, timeline: list[str]) -> None:
         self._table, self._timeline = table, timeline
+        self.calls = 0
         self._write_troubles: list[Trouble] = []
         self._read_troubles: list[Trouble] = []
         self._query_troubles: list[Trouble] = []
@@ -273,6 +278,7 @@ class TroubledTable:
         return await self._table.get_all(keys)
 
     async def _strike(self, keys: Sequence[Key]) -> None:
+        self.calls += 1
         for trouble in self._read_troubles:
             if any(trouble.touching in f"{key.pk} {key.sk}" for key in keys):
                 self._read_troubles.remove(trouble)
@@ -284,6 +290,7 @@ class TroubledTable:
         self._query_troubles.extend(troubles)
 
     async def query(self, pk: str, **arguments: Any) -> Page:
+        self.calls += 1
         for trouble in self._query_troubles:
             if trouble.touching in pk:
                 self._query_troubles.remove(trouble)
@@ -292,6 +299,7 @@ class TroubledTable:
         return await self._table.query(pk, **arguments)
 
     async def write(self, *changes: Change) -> tuple[Row, ...]:
+        self.calls += 1
         names = [f"{change.key.pk} {change.key.sk}" for change in changes]
         for trouble in self._write_troubles:
             if any(trouble.touching in name for name in names):
@@ -307,6 +315,7 @@ class TroubledTable:
         return stored
 
     async def put_all(self, rows: Sequence[Row]) -> None:
+        self.calls += 1
         await self._table.put_all(rows)
 
 

@@ -14,6 +14,7 @@ from spider_common.domain.journal import withdraw
 from spider_common.domain.mirroring import finish
 from spider_common.domain.orders import CopyState, OrderFact
 from spider_common.domain.positions import Book, LegKind
+from spider_common.domain.quantities import ZERO
 from spider_common.domain.standing import Worth
 from spider_common.messages import EquityUpdate, FollowerUpdate
 from spider_common.schema import Key
@@ -27,6 +28,11 @@ from spider_common.stores.orders import (
 from spider_common.stores.trading import TradingStore, book_entry, cursor_entry, worth_entry
 
 News = FollowerUpdate | EquityUpdate
+
+
+def rows_of(news: News) -> int:
+    """How many rows news change as a rule: a fill is kept, and changes an order and a position."""
+    return 3 if isinstance(news, FollowerUpdate) and news.execution is not None else 1
 
 
 class _Counted(msgspec.Struct, frozen=True):
@@ -55,12 +61,12 @@ class _Counted(msgspec.Struct, frozen=True):
         """
         intent, progress = self.intent, self.after.progress
         refused = intent.state in {CopyState.REJECTED, CopyState.DENIED}
-        if not self.ends or refused or progress.state is not CopyState.CANCELED:
-            return Decimal(0)
+        if not self.ends or progress.state is not CopyState.CANCELED or refused or not intent.counted:
+            return ZERO
         ordered = intent.quantity
         if self.fact is not None and intent.leg is LegKind.CLOSE:
             ordered = min(ordered, self.fact.quantity)
-        return max(ordered - progress.cum_filled, Decimal(0))
+        return max(ordered - progress.cum_filled, ZERO)
 
     @property
     def book(self) -> Key:
@@ -70,11 +76,16 @@ class _Counted(msgspec.Struct, frozen=True):
     def needs(self) -> list[Key]:
         """What it may change beside the order and the fill."""
         keys = [position_key(self.intent)] if self.fill else []
-        if self.ends and (self.intent.mirrors is not None or self.missed):
+        if self.mirror_ends or self.missed:
             keys.append(self.book)
-        if self.ends and self.intent.mirrors is not None:
+        if self.mirror_ends and self.intent.mirrors is not None:
             keys.append(schema.cursor_key(self.intent.product, self.after.shard, self.intent.mirrors))
         return keys
+
+    @property
+    def mirror_ends(self) -> bool:
+        """A leader order's resting copy is over: its cursor is to be told."""
+        return self.ends and self.intent.mirrors is not None
 
 
 class Counting:
@@ -112,7 +123,7 @@ class Counting:
         for each in counted:
             if each.missed:
                 self._withdraw(each)
-            if each.ends and each.intent.mirrors is not None:
+            if each.mirror_ends:
                 self._finish(each)
 
     async def write(self) -> None:

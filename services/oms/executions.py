@@ -4,13 +4,13 @@ News come one message per follower, and are counted many at a time: what comes i
 written makes the next one. Each message is handled when its batch is durable.
 """
 
-from itertools import islice
+from itertools import accumulate
 from typing import Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from services.oms.counting import Counting, News
+from services.oms.counting import Counting, News, rows_of
 from services.oms.intake import Handled, Later, Poison, Verdict
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.executions import Execution
@@ -19,8 +19,6 @@ from spider_common.messages import FollowerUpdate
 from spider_common.stores.table import MAX_WRITE_CHANGES, Conflict, TableError, TooLarge
 from spider_common.stores.trading import TradingStore
 
-BATCH: Final = MAX_WRITE_CHANGES // 3
-"""News counted at a time: a fill changes an order and a position, and is kept itself."""
 GATHER_S: Final = 0.005
 """How long a batch waits for more: less than its write takes, so it costs no speed."""
 _AGAIN_S: Final = 0.5
@@ -56,13 +54,18 @@ class Executions:
         self._waiting[mine] = None
         try:
             async with self._turn:
-                if mine.verdict is None and len(self._waiting) < BATCH:
+                if mine.verdict is None:
                     await trio.sleep(GATHER_S)
                 while mine.verdict is None:
-                    await self._count(list(islice(self._waiting, BATCH)))
+                    await self._count(self._next())
         finally:
             self._waiting.pop(mine, None)
         return mine.verdict
+
+    def _next(self) -> list[_Waiting]:
+        """As many as a transaction takes, oldest first."""
+        rows = accumulate(rows_of(each.news) for each in self._waiting)
+        return [each for each, so_far in zip(self._waiting, rows, strict=True) if so_far <= MAX_WRITE_CHANGES]
 
     async def _count(self, batch: list[_Waiting]) -> None:
         """One try at a batch: who has no verdict then is still waiting."""

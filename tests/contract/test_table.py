@@ -175,6 +175,20 @@ async def test_put_all_stores_any_number(table: Table) -> None:
         await table.put_all([rows[0], rows[0]])
 
 
+async def test_get_all_gives_those_that_are_there(table: Table) -> None:
+    """Law: get_all gives of any number of keys the rows that there are, as last written."""
+    rows = [Row(pk=f"p{n % 7}", sk=f"{n:03d}", doc="x" * 2_000) for n in range(230)]
+    await table.put_all(rows)
+    (newer,) = await table.write(Put(replace(rows[3], version=1, doc="newer")))
+    stored = {row.key: replace(row, version=1) for row in rows} | {newer.key: newer}
+    missing = [Key("p0", "no"), Key("nowhere", "001")]
+    assert await table.get_all([*stored, *missing]) == stored
+    assert await table.get_all(missing) == {}
+    assert await table.get_all([]) == {}
+    with pytest.raises(ValueError, match="named twice"):
+        await table.get_all([newer.key, newer.key])
+
+
 async def test_limits_are_refused_before_anything_is_sent(table: Table) -> None:
     """Law: a row or write over DynamoDB's limits raises TooLarge that names it; nothing is stored."""
     big = Row(pk="p", sk="big", doc="x" * 409_600)
@@ -343,6 +357,32 @@ async def test_a_read_without_an_answer_is_unavailable(aws: Aws) -> None:
             await DynamoTable(canned, SHAPE, random.Random(1)).get(key)
     with pytest.raises(ClientError, match="ResourceNotFound"):
         await DynamoTable(aws, SHAPE, random.Random(1), prefix="nowhere-").query("p")
+
+
+async def test_unprocessed_keys_are_asked_again(autojump_clock: trio.testing.MockClock) -> None:
+    """Law: what BatchGetItem left over is asked for until it comes, and Unavailable tells when it never does.
+
+    moto answers all of it, so the service's answers are written out here.
+    """
+    rows = [Row(pk="p", sk=f"{n:03d}", doc="-") for n in range(130)]
+    items = [
+        {"pk": {"S": "p"}, "sk": {"S": row.sk}, "doc": {"S": "-"}, "version": {"N": "1"}} for row in rows
+    ]
+
+    def answer(found: list[Any], left: int) -> dict[str, Any]:
+        keys = [{"pk": item["pk"], "sk": item["sk"]} for item in items[:left]]
+        unread = {SHAPE.name: {"Keys": keys, "ConsistentRead": True}} if left else {}
+        return {"Responses": {SHAPE.name: found}, "UnprocessedKeys": unread}
+
+    canned: Any = Canned([answer(items[40:100], 40), answer([], 70), answer(items[:40] + items[100:], 0)])
+    found = await DynamoTable(canned, SHAPE, random.Random(1)).get_all([row.key for row in rows])
+    assert found == {row.key: replace(row, version=1) for row in rows}
+    asked = [sent["RequestItems"][SHAPE.name] for sent in canned.sent]
+    assert [len(request["Keys"]) for request in asked] == [100, 70, 70]
+    assert all(request["ConsistentRead"] for request in asked)
+    canned = Canned([answer([], 1)] * 8)
+    with pytest.raises(Unavailable, match="1 rows not read"):
+        await DynamoTable(canned, SHAPE, random.Random(1)).get_all([rows[0].key])
 
 
 async def test_unprocessed_items_are_sent_again(autojump_clock: trio.testing.MockClock) -> None:

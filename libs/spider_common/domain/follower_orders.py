@@ -10,7 +10,6 @@ from spider_common.domain.identifiers import AccountId, EventId, Venue, VenueOrd
 from spider_common.domain.intents import Action, Intent, LeaderEvent
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.orders import CopyState, OrderFact
-from spider_common.domain.quantities import ZERO
 
 _BPS: Final = 10_000
 _REFUSED: Final = frozenset({CopyState.REJECTED, CopyState.DENIED, CopyState.SKIPPED})
@@ -82,11 +81,6 @@ class FollowerOrder(
         """Nothing more will come of it. An amendment or a cancel is over once the venue has taken it."""
         acted = self.intent.action is not Action.PLACE and self.state is CopyState.ACCEPTED
         return acted or self.state.is_final
-
-    @property
-    def unfilled(self) -> Decimal:
-        """Of its quantity, base."""
-        return max(self.intent.quantity - self.progress.cum_filled, ZERO)
 
     @property
     def slippage_bps(self) -> Decimal | None:

@@ -76,21 +76,25 @@ class OrderStore:
     ) -> OrdersPage:
         """A page of a product's orders, latest first, as an index last knew them."""
         found: list[tuple[str, Row]] = []
-        more = False
         for bucket in range(schema.BUCKETS):
-            page = await self._table.query(
-                schema.by_time_partition(product, bucket),
-                index=schema.BY_TIME.name,
-                after=before,
-                limit=limit,
-                descending=True,
-            )
-            found += [(row.index[schema.BY_TIME.name].sk, row) for row in page.rows]
-            more = more or page.next is not None
+            partition = schema.by_time_partition(product, bucket)
+            found += await self._newest(partition, before, limit + 1)
         found.sort(key=lambda entry: entry[0], reverse=True)
-        page_of = found[:limit]
-        following = page_of[-1][0] if page_of and (more or len(found) > limit) else None
-        return OrdersPage(tuple(read(row, FollowerOrder).value for _, row in page_of), following)
+        orders = tuple(read(row, FollowerOrder).value for _, row in found[:limit])
+        return OrdersPage(orders, found[limit - 1][0] if len(found) > limit else None)
+
+    async def _newest(self, partition: str, before: str | None, count: int) -> list[tuple[str, Row]]:
+        """The last of a partition of `by_time`, or all where there are fewer, with their sort keys."""
+        name = schema.BY_TIME.name
+        rows: list[Row] = []
+        while len(rows) < count:
+            page = await self._table.query(
+                partition, index=name, after=before, limit=count - len(rows), descending=True
+            )
+            rows += page.rows
+            if (before := page.next) is None:
+                break
+        return [(row.index[name].sk, row) for row in rows]
 
     async def copies(self, leader: LeaderOrderRef) -> list[FollowerOrder]:
         """All copies of a leader order, latest first, as an index last knew them."""
