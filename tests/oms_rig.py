@@ -7,6 +7,7 @@ from decimal import Decimal
 import trio
 
 from services.oms.copying import Copier
+from services.oms.counting import News
 from services.oms.executions import Executions
 from services.oms.journal import Journal, Mine
 from services.oms.reference import Reference
@@ -97,6 +98,10 @@ class Rig:
         made = Worker(self, owner)
         await made.reference.load()
         return made
+
+    async def told(self, news: News) -> None:
+        """An account's session or sweep says something, and it is counted."""
+        await Executions(trading=self.trading, clock=self.clock, log=self.log).handle(news)
 
     async def row(self, event: LeaderEvent) -> JournalRow:
         """The row as it is stored."""

@@ -258,7 +258,7 @@ def drift_partition(product: str) -> str:
     return _join("drift", product)
 
 
-def drifts_of(client: str) -> str:
+def drift_prefix(client: str) -> str:
     """The `begins_with` bound that gives one client's rows of a drift partition; "": the leader's."""
     return f"client#{client}#" if client else "leader#"
 

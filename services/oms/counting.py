@@ -1,4 +1,4 @@
-"""What a batch of followers' news makes of orders, positions, books and cursors: read, reduced, written."""
+"""What a batch of accounts' news makes of orders, positions, books and cursors: read, reduced, written."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import msgspec
 
 from spider_common import schema
 from spider_common.domain.follower_orders import FollowerOrder
+from spider_common.domain.held import AccountPositions
 from spider_common.domain.holdings import AttributedExecution, Holding, Position, holding_of
 from spider_common.domain.intents import Cursor, Intent
 from spider_common.domain.journal import withdraw
@@ -16,7 +17,7 @@ from spider_common.domain.orders import CopyState, OrderFact
 from spider_common.domain.positions import Book, LegKind
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.standing import Worth
-from spider_common.messages import EquityUpdate, FollowerUpdate
+from spider_common.messages import EquityUpdate, FollowerUpdate, PositionUpdate
 from spider_common.schema import Key
 from spider_common.stores.orders import (
     execution_entry,
@@ -25,9 +26,10 @@ from spider_common.stores.orders import (
     position_entry,
     position_key,
 )
+from spider_common.stores.positions import held_entry
 from spider_common.stores.trading import TradingStore, book_entry, cursor_entry, worth_entry
 
-News = FollowerUpdate | EquityUpdate
+News = FollowerUpdate | EquityUpdate | PositionUpdate
 
 
 def rows_of(news: News) -> int:
@@ -95,6 +97,7 @@ class Counting:
         unknown: places in the batch of news about orders that nobody has made findable (yet).
         touched: by place in the batch, the rows it depends on: what has none in common can be counted apart.
         orders: those that were changed, as they are now.
+        is_held_new: something is new about what accounts hold.
     """
 
     def __init__(self, trading: TradingStore, *, now: int) -> None:
@@ -103,6 +106,7 @@ class Counting:
         self.unknown: set[int] = set()
         self.touched: dict[int, set[Key]] = {}
         self.orders: dict[Key, FollowerOrder] = {}
+        self.is_held_new = False
 
     async def count(self, batch: Sequence[News]) -> None:
         """Raises what `Table.get_all` does."""
@@ -111,13 +115,17 @@ class Counting:
         await documents.read([key for keys in self.touched.values() for key in keys])
         counted: list[_Counted] = []
         for place, news in enumerate(batch):
-            if isinstance(news, EquityUpdate):
-                self._value(news)
-            elif (reduced := self._reduce(news)) is None:
-                self.unknown.add(place)
-            else:
-                counted.append(reduced)
-                self.touched[place].update(reduced.needs)
+            match news:
+                case EquityUpdate():
+                    self._value(news)
+                case PositionUpdate():
+                    self._keep(news)
+                case FollowerUpdate():
+                    if (reduced := self._reduce(news)) is None:
+                        self.unknown.add(place)
+                    else:
+                        counted.append(reduced)
+                        self.touched[place].update(reduced.needs)
         await documents.read([key for each in counted for key in each.needs])
         await self._hold(counted)
         for each in counted:
@@ -136,6 +144,15 @@ class Counting:
         worth = Worth.of(news.equity) if known is None else known.observe(news.equity)
         if worth != known:
             self._documents.put(worth_entry(news.venue, worth))
+
+    def _keep(self, news: PositionUpdate) -> None:
+        """Keeps what the venue tells of what the account holds."""
+        key = schema.held_key(news.venue, news.account)
+        known = self._documents.get(key, AccountPositions) or AccountPositions()
+        held = known.observe(news.positions, whole=news.whole, asked=news.asked)
+        if held != known:
+            self._documents.put(held_entry(news.venue, news.account, held))
+            self.is_held_new = True
 
     def _reduce(self, news: FollowerUpdate) -> _Counted | None:
         """The order with the news, put down; None if there is no such order."""
@@ -225,9 +242,13 @@ def _order_key(news: FollowerUpdate) -> Key:
 
 def _named(news: News) -> list[Key]:
     """The rows that news name themselves."""
-    if isinstance(news, EquityUpdate):
-        return [schema.equity_key(news.venue, news.equity.account)]
-    return [_order_key(news)] + ([execution_key(news.execution)] if news.execution else [])
+    match news:
+        case EquityUpdate():
+            return [schema.equity_key(news.venue, news.equity.account)]
+        case PositionUpdate():
+            return [schema.held_key(news.venue, news.account)]
+        case FollowerUpdate():
+            return [_order_key(news)] + ([execution_key(news.execution)] if news.execution else [])
 
 
 def _position(order: FollowerOrder) -> Position:

@@ -1,6 +1,6 @@
-"""What followers' venues tell of our orders: reduced once, into orders and attributed positions.
+"""What venues tell of accounts: fills and ends of our orders, counted once; what is held; what it is worth.
 
-News come one message per follower, and are counted many at a time: what comes in while a batch is
+News come one message per account, and are counted many at a time: what comes in while a batch is
 written makes the next one. Each message is handled when its batch is durable.
 """
 
@@ -38,13 +38,18 @@ class _Waiting:
 
 
 class Executions:
-    """Handles what followers' sessions and sweeps tell."""
+    """Handles what accounts' sessions and sweeps tell."""
 
     def __init__(self, *, trading: TradingStore, clock: Clock, log: FilteringBoundLogger) -> None:
         self._trading, self._clock, self._log = trading, clock, log
         self._started = clock.now()
         self._waiting: dict[_Waiting, None] = {}  # in their order; no more than intake handles at once
         self._turn = trio.Lock()
+        self._held = trio.Event()
+
+    async def positions(self) -> None:
+        """Returns when something new of what accounts hold has been kept."""
+        await self._held.wait()
 
     async def handle(self, news: News) -> Verdict:
         """Returns when the news is durable, with that of others: who has the turn counts for all."""
@@ -89,6 +94,9 @@ class Executions:
             for place, each in enumerate(batch):
                 self._conclude(each, self._unknown(each.news) if place in counting.unknown else Handled())
             self._tell(counting)
+            if counting.is_held_new:
+                self._held.set()
+                self._held = trio.Event()
 
     async def _separate(self, batch: list[_Waiting], counting: Counting, conflict: Conflict) -> None:
         """What a conflict does not concern is counted without the rest, which is read again at the end."""
@@ -107,7 +115,7 @@ class Executions:
 
     def _unknown(self, news: News) -> Verdict:
         """What to do with news of an order that cannot be found."""
-        assert isinstance(news, FollowerUpdate), "an equity is of no order"
+        assert isinstance(news, FollowerUpdate), "other news are of no order"
         told, now = _told(news), self._clock.now()
         assert told is not None, "news of no order are not counted"
         waited = now - max(told.ts_venue, self._started)

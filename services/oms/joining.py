@@ -15,9 +15,9 @@ from spider_common.domain.intents import DeskAction, DeskEvent
 from spider_common.domain.joining import aligning, closing, wanted
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Account, Product, Subscription
+from spider_common.stores.documents import Stored
 from spider_common.stores.positions import Adjusted, PositionStore
 from spider_common.stores.table import Conflict, TableError
-from spider_common.stores.trading import Stored
 
 EVERY_S: Final = 5.0
 KNOWN_AFTER_NS: Final = 5 * NS_PER_S

@@ -13,7 +13,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from services.oms.desk import DeskOrders
-from services.oms.positions import Positions
+from services.oms.executions import Executions
 from services.oms.reference import Reference
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import reconciling
@@ -27,9 +27,10 @@ from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Correction, Product
 from spider_common.domain.reconciling import Repair
+from spider_common.stores.documents import Stored
 from spider_common.stores.positions import PositionStore, known
 from spider_common.stores.table import Conflict, TableError
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 
 FRESH_NS: Final = 180 * NS_PER_S
 """How old an account's last sweep may be at the start: sweeps come each minute, and may fail once."""
@@ -82,7 +83,7 @@ class Reconciler:
         reference: Reference,
         trading: TradingStore,
         positions: PositionStore,
-        told: Positions,
+        told: Executions,
         desk: DeskOrders,
         log: FilteringBoundLogger,
         pace: Pace,
@@ -102,7 +103,7 @@ class Reconciler:
         with trio.move_on_after(self._pace.wait_s):
             while await self._silent():
                 with trio.move_on_after(_AGAIN_S):  # another task may have kept it
-                    await self._told.news()
+                    await self._told.positions()
         if silent := await self._silent():
             self._log.error("reconcile.accounts_silent", accounts=silent, waited_s=self._pace.wait_s)
         await self.look()

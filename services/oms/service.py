@@ -15,7 +15,6 @@ from services.oms.intake import Intake, Verdict
 from services.oms.joining import JoiningDesk
 from services.oms.journal import Journal
 from services.oms.keys import serve_keys
-from services.oms.positions import Positions
 from services.oms.reconcile import Pace, Reconciler
 from services.oms.reference import Reference
 from services.oms.resolve import Resolver
@@ -102,7 +101,6 @@ async def serve_oms(
         journal=journal, submitter=submitter, resolver=resolver, trading=trading, clock=clock, log=log
     )
     executions = Executions(trading=trading, clock=clock, log=log)
-    positions = Positions(ports.positions, log)
     desk = DeskOrders(ports.queue, clock, log)
     reconciler = Reconciler(
         owner=ports.owner,
@@ -110,7 +108,7 @@ async def serve_oms(
         reference=reference,
         trading=trading,
         positions=ports.positions,
-        told=positions,
+        told=executions,
         desk=desk,
         log=log,
         pace=ports.pace,
@@ -123,10 +121,8 @@ async def serve_oms(
             case LeaderOrder(event=event) | DeskOrder(event=event):
                 await reconciled.wait()
                 return await copier.handle(event, received)
-            case FollowerUpdate() | EquityUpdate():
+            case FollowerUpdate() | EquityUpdate() | PositionUpdate():
                 return await executions.handle(message)
-            case PositionUpdate():
-                return await positions.handle(message)
 
     async def reconcile() -> None:
         while True:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from services.oms.counting import News
 from services.oms.executions import Executions
 from services.oms.intake import Handled, Poison, Verdict
 from spider_common import schema
@@ -17,10 +18,12 @@ from spider_common.clock import NS_PER_S
 from spider_common.domain.holdings import Holding
 from spider_common.domain.identifiers import AccountId, TradeId, Venue
 from spider_common.domain.intents import Cursor, Intent, Mirror, mirror_key
-from spider_common.domain.orders import CopyState, OrderStatus, Side
+from spider_common.domain.orders import CopyState, OrderStatus, PositionSide, Side
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import Equity
-from spider_common.messages import EquityUpdate, FollowerUpdate
+from spider_common.domain.requests import PositionFact
+from spider_common.domain.standing import Worth
+from spider_common.messages import EquityUpdate, FollowerUpdate, PositionUpdate
 from spider_common.schema import Key
 from spider_common.stores.documents import Stored
 from spider_common.stores.table import Ambiguous, Busy, Conflict, Put, TooLarge
@@ -70,7 +73,7 @@ class Desk:
         await (await self.rig.worker()).copier.handle(event, self.rig.clock.now())
         return list((await self.rig.intents(event)).values())
 
-    async def hear(self, news: Sequence[FollowerUpdate | EquityUpdate]) -> None:
+    async def hear(self, news: Sequence[News]) -> None:
         """All at once, as messages of different groups come."""
 
         async def handle(place: int) -> None:
@@ -230,6 +233,62 @@ def test_profit_is_that_of_the_venues_order(sequence: list[int], together: set[i
         assert holding.fees == {"USDT": Decimal(-2)}
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+@given(st.permutations([1, 2, 3, 4]), st.booleans())
+@settings(deadline=None)
+def test_worth_is_kept(order: list[int], at_once: bool) -> None:
+    """Law: the newest equity, the day's first and the highest, in whatever order they are told."""
+    told = {
+        ts: Equity(account=AccountId("a"), equity=Decimal(ts % 4), currency="USD", ts_venue=ts)
+        for ts in order
+    }
+
+    async def main() -> None:
+        desk = await desk_of("alice")
+        news = [EquityUpdate(venue=Venue.OKX, equity=told[ts]) for ts in order]
+        for each in [news] if at_once else [[one] for one in news]:
+            await desk.hear(each)
+        kept = Worth(latest=told[4], opening=told[1], peak=Decimal(3))
+        assert await desk.rig.trading.worths() == {AccountId("a"): kept}
+        assert await desk.rig.trading.equities() == {AccountId("a"): told[4]}
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_what_is_held_is_kept_and_told(autojump_clock: MockClock) -> None:
+    """Law: the newest word of each position is kept, and who waits for one hears of it; of an old one not."""
+    desk = await desk_of("alice")
+
+    def update(quantity: int, ts: int) -> PositionUpdate:
+        told = PositionFact(
+            venue=Venue.OKX,
+            account="a",
+            symbol="BTC-USDT-SWAP",
+            position_side=PositionSide.NET,
+            quantity=Decimal(quantity),
+            entry_price=None,
+            ts_venue=ts,
+        )
+        return PositionUpdate(venue=Venue.OKX, account=AccountId("a"), positions=(told,))
+
+    heard = 0
+
+    async def listen() -> None:
+        nonlocal heard
+        while True:
+            await desk.executions.positions()
+            heard += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        await trio.testing.wait_all_tasks_blocked()
+        await desk.hear([update(3, 2), update(1, 1)])
+        await desk.hear([update(2, 1)])
+        nursery.cancel_scope.cancel()
+    held = (await desk.rig.positions.positions(Venue.OKX, AccountId("a"))).value
+    assert held.positions["BTC-USDT-SWAP"][PositionSide.NET].quantity == 3
+    assert heard == 1
 
 
 async def test_a_mirror_that_is_over_is_told_to_its_cursor(autojump_clock: MockClock) -> None:

@@ -5,10 +5,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 from msgspec.structs import replace
+from services.oms.positions import Positions
 from trio.testing import MockClock
 
 from services.oms.desk import DeskOrders
-from services.oms.positions import Positions
 from services.oms.reconcile import Pace, Reconciler
 from spider_common import schema
 from spider_common.clock import NS_PER_S

@@ -11,7 +11,6 @@ from trio.testing import MockClock
 
 from services.oms import standings
 from services.oms.intake import Handled
-from services.oms.positions import Positions
 from spider_common.clock import NS_PER_S
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.instruments import InstrumentKind
@@ -105,7 +104,7 @@ async def test_worth_of_who_is_limited(autojump_clock: MockClock) -> None:
 
     for account in (ALICE, BOB):
         for worth, ts in ((1_000, now), (900, now + 1)):
-            await rig.trading.put_equity(Venue.OKX, _equity(account, worth, ts))
+            await rig.told(EquityUpdate(venue=Venue.OKX, equity=_equity(account, worth, ts)))
     await worker.reference.know_equities(rig.product)
 
     first, latest = _equity(ALICE, 1_000, now), _equity(ALICE, 900, now + 1)
@@ -131,7 +130,7 @@ async def _tell(rig: Rig, account: AccountId, quantity: str) -> None:
         whole=(InstrumentKind.SWAP,),
         asked=rig.clock.now(),
     )
-    await Positions(rig.positions, rig.log).handle(update)
+    await rig.told(update)
 
 
 async def test_positions_are_read_for_who_needs_them(autojump_clock: MockClock) -> None:
@@ -163,7 +162,7 @@ async def test_leverage_counts_all_that_the_account_holds(autojump_clock: MockCl
     rig = Rig("alice", "bob")
     worker = await _worker(rig, max_leverage=Decimal(3))
     rig.venue.prices = {SYMBOL: Decimal(60_000)}
-    await rig.trading.put_equity(Venue.OKX, _equity(ALICE, 60_000, rig.clock.now()))
+    await rig.told(EquityUpdate(venue=Venue.OKX, equity=_equity(ALICE, 60_000, rig.clock.now())))
     unknown = await _outcomes(rig, worker, rig.event(order="1"))
     assert unknown == {"alice": Reason.POSITIONS_UNKNOWN, "bob": "accepted"}
 

@@ -21,14 +21,17 @@ from spider_common.domain.identifiers import (
     VenueOrderId,
 )
 from spider_common.domain.intents import Cursor
+from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
-from spider_common.domain.products import Equity
+from spider_common.domain.products import Correction, Equity
 from spider_common.domain.quantities import ZERO
+from spider_common.domain.reconciling import Drift, DriftReason
 from spider_common.domain.standing import Worth
 from spider_common.schema import Key, Pending
 from spider_common.stores.documents import Stored
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.orders import OrderStore
+from spider_common.stores.positions import Adjusted, PositionStore
 from spider_common.stores.table import Change, Page, Row
 from spider_common.stores.trading import Mark, TradingStore, worth_entry
 from tests.oms_rig import ORIGIN
@@ -36,7 +39,7 @@ from tests.strategies import intent, journal_row
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/trading-table.md").read_text()
-STORES = {"TradingStore": TradingStore, "OrderStore": OrderStore}
+STORES = {"TradingStore": TradingStore, "OrderStore": OrderStore, "PositionStore": PositionStore}
 ACCOUNT, PRODUCT = AccountId("follower"), ProductId("p")
 
 
@@ -96,6 +99,13 @@ class NotingTable:
         await self._table.put_all(rows)
 
 
+class Stores(NamedTuple):
+    """All that ask the Trading table."""
+
+    trading: TradingStore
+    positions: PositionStore
+
+
 def test_every_key_function_is_in_the_document() -> None:
     """Law: the document names every function of the schema that makes keys, and none that is not there."""
     endings = ("_key", "_partition", "_until", "_prefix")
@@ -131,41 +141,82 @@ def test_nothing_is_scanned() -> None:
     assert found == []
 
 
-async def equity_kept(trading: TradingStore) -> None:
+async def equity_kept(stores: Stores) -> None:
     equity = Equity(account=ACCOUNT, equity=ZERO, currency="USDT", ts_venue=1)
-    documents, entry = trading.documents(), worth_entry(Venue.OKX, Worth.of(equity))
+    documents, entry = stores.trading.documents(), worth_entry(Venue.OKX, Worth.of(equity))
     await documents.read([entry.key])
     documents.put(entry)
     await documents.write()
 
 
-ASKED: dict[str, Callable[[TradingStore], Awaitable[object]]] = {
-    "TradingStore.journal": lambda t: t.journal(journal_row().event.event_id, PRODUCT, 0),
-    "TradingStore.event_journal": lambda t: t.event_journal(journal_row().event.event_id),
-    "TradingStore.commit_plan": lambda t: t.commit_plan(
+def drift() -> Drift:
+    return Drift(
+        product=PRODUCT,
+        client=ClientId("alice"),
+        venue=Venue.OKX,
+        account=ACCOUNT,
+        symbol="BTC-USDT-SWAP",
+        leader_side=PositionSide.NET,
+        instrument="BTC-USDT-SWAP",
+        position_side=PositionSide.NET,
+        position=ZERO,
+        held=ZERO,
+        planned=ZERO,
+        target=ZERO,
+        ruled=None,
+        reason=DriftReason.ROUNDING,
+        detail="",
+        correction=Correction.OFF,
+        since=1,
+        seen=1,
+    )
+
+
+async def drift_dropped(stores: Stores) -> None:
+    await stores.positions.save_drift(Stored(drift(), 0))
+    await stores.positions.drop_drift(Stored(drift(), 1))
+
+
+ASKED: dict[str, Callable[[Stores], Awaitable[object]]] = {
+    "TradingStore.journal": lambda s: s.trading.journal(journal_row().event.event_id, PRODUCT, 0),
+    "TradingStore.event_journal": lambda s: s.trading.event_journal(journal_row().event.event_id),
+    "TradingStore.commit_plan": lambda s: s.trading.commit_plan(
         journal_row(intent()), (Cursor(cum_filled=ZERO, ts_venue=1), 0), (Book(), 0)
     ),
-    "TradingStore.save": lambda t: t.save(Stored(journal_row(intent()), 0)),
-    "TradingStore.orphans": lambda t: t.orphans(ORIGIN, 10),
-    "TradingStore.cursor": lambda t: t.cursor(PRODUCT, 0, "1"),
-    "TradingStore.book": lambda t: t.book(PRODUCT, 0, "BTC-USDT-SWAP"),
+    "TradingStore.save": lambda s: s.trading.save(Stored(journal_row(intent()), 0)),
+    "TradingStore.orphans": lambda s: s.trading.orphans(ORIGIN, 10),
+    "TradingStore.cursor": lambda s: s.trading.cursor(PRODUCT, 0, "1"),
+    "TradingStore.book": lambda s: s.trading.book(PRODUCT, 0, "BTC-USDT-SWAP"),
     "TradingStore.documents": equity_kept,
-    "TradingStore.worths": lambda t: t.worths(),
-    "TradingStore.equities": lambda t: t.equities(),
-    "TradingStore.mark": lambda t: t.mark(Venue.OKX, ACCOUNT),
-    "TradingStore.save_mark": lambda t: t.save_mark(Venue.OKX, ACCOUNT, Stored(Mark(swept=1), 0)),
-    "OrderStore.follow": lambda t: t.orders.follow(Stored(journal_row(intent()), 2)),
-    "OrderStore.order": lambda t: t.orders.order(Venue.OKX, ACCOUNT, ClientOrderId("c1")),
-    "OrderStore.account_orders": lambda t: t.orders.account_orders(Venue.OKX, ACCOUNT),
-    "OrderStore.product_orders": lambda t: t.orders.product_orders(PRODUCT),
-    "OrderStore.copies": lambda t: t.orders.copies(
+    "TradingStore.worths": lambda s: s.trading.worths(),
+    "TradingStore.equities": lambda s: s.trading.equities(),
+    "TradingStore.mark": lambda s: s.trading.mark(Venue.OKX, ACCOUNT),
+    "TradingStore.save_mark": lambda s: s.trading.save_mark(Venue.OKX, ACCOUNT, Stored(Mark(swept=1), 0)),
+    "PositionStore.positions": lambda s: s.positions.positions(Venue.OKX, ACCOUNT),
+    "PositionStore.all_positions": lambda s: s.positions.all_positions(Venue.OKX),
+    "PositionStore.books": lambda s: s.positions.books(PRODUCT, 0),
+    "PositionStore.drifts": lambda s: s.positions.drifts(PRODUCT, ClientId("alice")),
+    "PositionStore.save_drift": lambda s: s.positions.save_drift(Stored(drift(), 0)),
+    "PositionStore.drop_drift": drift_dropped,
+    "PositionStore.take_turn": lambda s: s.positions.take_turn("one", 1, 2),
+    "PositionStore.adjusted": lambda s: s.positions.adjusted(PRODUCT, ClientId("alice")),
+    "PositionStore.save_adjusted": lambda s: s.positions.save_adjusted(
+        PRODUCT, ClientId("alice"), Stored(Adjusted(since=1), 0)
+    ),
+    "OrderStore.follow": lambda s: s.trading.orders.follow(Stored(journal_row(intent()), 2)),
+    "OrderStore.order": lambda s: s.trading.orders.order(Venue.OKX, ACCOUNT, ClientOrderId("c1")),
+    "OrderStore.account_orders": lambda s: s.trading.orders.account_orders(Venue.OKX, ACCOUNT),
+    "OrderStore.product_orders": lambda s: s.trading.orders.product_orders(PRODUCT),
+    "OrderStore.copies": lambda s: s.trading.orders.copies(
         LeaderOrderRef(venue=Venue.OKX, account=AccountId("leader"), venue_order_id=VenueOrderId("1"))
     ),
-    "OrderStore.pending": lambda t: t.orders.pending(Pending.OPEN),
-    "OrderStore.account_pending": lambda t: t.orders.account_pending(Pending.OPEN, Venue.OKX, ACCOUNT),
-    "OrderStore.executions": lambda t: t.orders.executions(Venue.OKX, ACCOUNT, "BTC-USDT-SWAP"),
-    "OrderStore.holding": lambda t: t.orders.holding(intent()),
-    "OrderStore.positions": lambda t: t.orders.positions(ClientId("alice")),
+    "OrderStore.pending": lambda s: s.trading.orders.pending(Pending.OPEN),
+    "OrderStore.account_pending": lambda s: s.trading.orders.account_pending(
+        Pending.OPEN, Venue.OKX, ACCOUNT
+    ),
+    "OrderStore.executions": lambda s: s.trading.orders.executions(Venue.OKX, ACCOUNT, "BTC-USDT-SWAP"),
+    "OrderStore.holding": lambda s: s.trading.orders.holding(intent()),
+    "OrderStore.positions": lambda s: s.trading.orders.positions(ClientId("alice")),
 }
 
 
@@ -174,7 +225,7 @@ async def test_each_question_is_asked_as_the_document_says(method: str, autojump
     """Law: a method's calls of the table are among the operations and indexes of its rows, and all buckets
     are asked where a row says so."""
     table = NotingTable()
-    await ASKED[method](TradingStore(table))
+    await ASKED[method](Stores(TradingStore(table), PositionStore(table)))
     rows = [pattern for pattern in patterns() if method in names(pattern.asked_by)]
     operations = {word for row in rows for word in re.findall(r"get_all|get|query|write", row.operation)}
     assert table.noted

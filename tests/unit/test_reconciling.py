@@ -291,7 +291,7 @@ def test_no_answer_changes_nothing(
 
 
 @given(several, looks, st.booleans())
-def test_the_drifts_of_an_account_add_up(
+def test_the_drift_prefix_an_account_add_up(
     claims: list[Claim], seen: list[tuple[Held | None, int]], choice: bool
 ) -> None:
     """Law: what all subscriptions count as theirs is what the account holds."""

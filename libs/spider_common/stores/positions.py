@@ -15,13 +15,12 @@ from spider_common.domain.held import AccountPositions
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.positions import Book
 from spider_common.schema import Key
+from spider_common.stores.documents import Entry, Stored, read
 from spider_common.stores.table import Ambiguous, Conflict, Delete, Put, Row, Table
-from spider_common.stores.trading import Stored
 
 T = TypeVar("T")
 
 _BOOK: Final = "book#"
-_encoder = msgspec.json.Encoder(decimal_format="string")
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,29 +47,23 @@ class PositionStore:
         found = await self._get(schema.held_key(venue, account), AccountPositions)
         return found or Stored(AccountPositions(), 0)
 
-    async def save_positions(
-        self, venue: Venue, account: AccountId, positions: Stored[AccountPositions]
-    ) -> None:
-        """Replaces it. Raises Conflict: somebody else did meanwhile."""
-        await self._put(schema.held_key(venue, account), positions)
-
     async def all_positions(self, venue: Venue) -> dict[AccountId, AccountPositions]:
         """What is known of every account of a venue of which anything is."""
         rows = await self._all(schema.held_partition(venue), "")
-        return {AccountId(row.sk): msgspec.json.decode(row.doc, type=AccountPositions) for row in rows}
+        return {AccountId(row.sk): read(row, AccountPositions).value for row in rows}
 
     async def books(self, product: ProductId, shard: int) -> dict[str, Book]:
         """A shard's books by the leader's symbol."""
         rows = await self._all(schema.shard_partition(product, shard), _BOOK)
-        return {row.sk.removeprefix(_BOOK): msgspec.json.decode(row.doc, type=Book) for row in rows}
+        return {row.sk.removeprefix(_BOOK): read(row, Book).value for row in rows}
 
     async def drifts(
         self, product: ProductId, client: ClientId | None = None
     ) -> dict[DriftKey, Stored[Drift]]:
         """What of a product, or of one client of it, is not where it should be."""
-        begins = "" if client is None else schema.drifts_of(client)
+        begins = "" if client is None else schema.drift_prefix(client)
         rows = await self._all(schema.drift_partition(product), begins)
-        found = [Stored(msgspec.json.decode(row.doc, type=Drift), row.version) for row in rows]
+        found = [read(row, Drift) for row in rows]
         return {each.value.key: each for each in found}
 
     async def save_drift(self, drift: Stored[Drift]) -> None:
@@ -115,11 +108,15 @@ class PositionStore:
 
     async def _get(self, key: Key, kind: type[T]) -> Stored[T] | None:
         row = await self._table.get(key)
-        return None if row is None else Stored(msgspec.json.decode(row.doc, type=kind), row.version)
+        return None if row is None else read(row, kind)
 
     async def _put(self, key: Key, stored: Stored[Any]) -> None:
-        doc = _encoder.encode(stored.value).decode()
-        await self._table.write(Put(Row(pk=key.pk, sk=key.sk, doc=doc, version=stored.version)))
+        await self._table.write(Put(Entry(key=key, value=stored.value).row(stored.version)))
+
+
+def held_entry(venue: Venue, account: AccountId, positions: AccountPositions) -> Entry[AccountPositions]:
+    """What is known of an account's positions."""
+    return Entry(key=schema.held_key(venue, account), value=positions)
 
 
 def known(drifts: Mapping[DriftKey, Stored[Drift]]) -> dict[DriftKey, Drift]:
