@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spider_common.domain.identifiers import ClientId, ClientOrderId, EventId, Venue, VenueOrderId
 from spider_common.domain.instruments import SPOT_MARK, InstrumentKind, InstrumentList
-from spider_common.domain.intents import Intent
+from spider_common.domain.intents import Action, Intent
 from spider_common.domain.journal import (
     Timing,
     accept,
@@ -323,3 +323,20 @@ def test_a_buy_that_waits_behind_a_sale_has_bought_nothing_yet() -> None:
 
     assert cover(_queued("1", ("c1", "-1"), ("c2", "2")), sale, COINS).state is CopyState.DENIED
     assert cover(_queued("-1", ("c1", "-1"), ("c2", "-1")), sale, COINS) == sale
+
+
+def test_a_sale_that_the_part_does_not_count_is_cut_all_the_same() -> None:
+    """A resting copy counts as the leader's is filled, so what is planned without it is what it may sell."""
+    sale = msgspec.structs.replace(_sale("3"), counted=False)
+
+    assert cover(_queued("3", ("c1", "0")), sale, COINS) == sale
+    assert cover(_queued("2", ("c1", "0")), sale, COINS).quantity == 2
+    assert cover(_queued("3", ("c1", "0"), ("c2", "2")), sale, COINS).quantity == 1
+
+
+@pytest.mark.parametrize("action", [Action.AMEND, Action.CANCEL])
+def test_what_changes_a_sale_is_not_cut(action: Action) -> None:
+    """The order is there: a cancel takes it back whatever was bought, an amendment names it whole."""
+    change = msgspec.structs.replace(_sale("3"), action=action, counted=False)
+
+    assert cover(_queued("-1"), change, COINS) == change

@@ -306,10 +306,13 @@ def cover(book: Book, sale: Intent, listed: Instrument) -> Intent:
 
     Spot has no reduce-only at the venue: a sale held behind a buy that was then refused would sell the
     client's own. `planned` counts what waits too; less the sale and what waits behind it, it is bought.
+    Only a new order is cut: an amendment names the whole of one that is there, and a cancel always goes.
     """
+    if sale.action is not Action.PLACE:
+        return sale
     queue = book.waiting.get(sale.client, ())
     behind = sum((each.signed for each in queue if each.client_order_id != sale.client_order_id), ZERO)
-    bought = book.part(sale.client, sale.leader_side).planned - behind - sale.signed
+    bought = book.part(sale.client, sale.leader_side).planned - behind - sale.counts
     if bought >= sale.quantity:
         return sale
     size = listed.to_size(max(bought, ZERO))
