@@ -36,7 +36,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from spider_common.venues.venue import Capabilities, Told
+from spider_common.venues.venue import Capabilities, Listing, Told
 
 
 class Reply(StrEnum):
@@ -116,7 +116,13 @@ class ScriptedVenue:
         return InstrumentList(self._instruments)
 
     async def instruments(self) -> Sequence[Instrument]:
+        return self.learn(await self.listing())
+
+    async def listing(self) -> Listing:
         await trio.lowlevel.checkpoint()
+        return Listing()
+
+    def learn(self, listing: Listing) -> Sequence[Instrument]:
         return self._instruments
 
     def session(self, credentials: Credentials, account: AccountId) -> NoReturn:

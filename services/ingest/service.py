@@ -18,6 +18,7 @@ from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.journal import Timing
 from spider_common.domain.products import Account, Product
+from spider_common.listings import Listings
 from spider_common.network import Network
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.live_config import LiveConfig
@@ -68,6 +69,7 @@ class Ingest:
     def __init__(self, ports: IngestPorts) -> None:
         self._ports = ports
         self._config = LiveConfig(ports.config, log=ports.log)
+        self._listings = Listings(ports.config.cache, log=ports.log)
         self._running: dict[tuple[Venue, AccountId], _Running] = {}
 
     async def serve(
@@ -81,7 +83,7 @@ class Ingest:
         """
         ports = self._ports
         for client in ports.venues.values():
-            await client.instruments()
+            await self._listings.know(client)
         async with trio.open_nursery() as nursery:
             await self._config.load()
             await nursery.start(self._config.serve, name="ingest.config")
@@ -118,7 +120,7 @@ class Ingest:
             await trio.sleep(INSTRUMENTS_S)
             for venue, client in self._ports.venues.items():
                 try:
-                    await client.instruments()
+                    await self._listings.know(client)
                 except VenueError as error:
                     self._ports.log.warning("instruments.stale", venue=venue, error=str(error))
 

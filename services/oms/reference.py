@@ -17,6 +17,7 @@ from spider_common.domain.intents import Event
 from spider_common.domain.products import Equity, EquityPercent, EquityProportional, Product
 from spider_common.domain.risk import Need, needs
 from spider_common.domain.standing import Worth
+from spider_common.listings import Listings
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.live_config import LiveConfig
 from spider_common.stores.table import TableError
@@ -39,7 +40,7 @@ class Reference:
         venues: Mapping[Venue, VenueClient],
         log: FilteringBoundLogger,
     ) -> None:
-        self._config = LiveConfig(config, log=log)
+        self._config, self._listings = LiveConfig(config, log=log), Listings(config.cache, log=log)
         self._trading, self._venues, self._log = trading, venues, log
         self.worths: dict[AccountId, Worth] = {}
         self.equities: dict[AccountId, Equity] = {}
@@ -82,7 +83,7 @@ class Reference:
         Raises:
             TableError: the tables do not answer.
             BadConfig: what is configured does not fit together.
-            VenueError: a venue does not list its instruments.
+            VenueError: a venue does not list its instruments, and nobody knows what it listed last.
         """
         await self.load_instruments()
         await self._config.load()
@@ -104,8 +105,8 @@ class Reference:
         self.equities = {account: worth.latest for account, worth in self.worths.items()}
 
     async def load_instruments(self) -> None:
-        listed = [instrument for venue in self._venues.values() for instrument in await venue.instruments()]
-        self.instruments = InstrumentList(listed)
+        known = [await self._listings.know(venue) for venue in self._venues.values()]
+        self.instruments = InstrumentList(instrument for listed in known for instrument in listed)
 
     async def serve_refresh(self) -> None:
         """Keeps the reading fresh until cancelled."""

@@ -7,7 +7,7 @@ from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import KeyPermissions
 from spider_common.venues import outcomes
-from spider_common.venues.venue import PRIVATE, Capabilities, Failed, Ready, Send, Told, Unreadable
+from spider_common.venues.venue import PRIVATE, Capabilities, Failed, Listing, Ready, Send, Told, Unreadable
 from tests.strategies import swap
 
 SEAT = Venue.OKX  # for a test; a venue that stays has its own name in `Venue`
@@ -53,6 +53,12 @@ class PaperClient:
         self._ask, self._url, self._clock = ask, url, clock
 
     async def instruments(self):
+        return self.learn(await self.listing())
+
+    async def listing(self):
+        return Listing()
+
+    def learn(self, listing):
         return [SWAP]
 
     async def nothing_to_wait_for(self, *_, **__):

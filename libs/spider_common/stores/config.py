@@ -52,11 +52,14 @@ CHANNEL: Final = "config"
 
 
 class ConfigStore:
-    """See the module. Failures are those of `spider_common.stores.table`."""
+    """See the module. Failures are those of `spider_common.stores.table`.
+
+    `cache`: where changes are told, and what was read is kept for other services.
+    """
 
     def __init__(self, table: Table, cache: Cache) -> None:
         self._table = table
-        self._cache = cache
+        self.cache = cache
         self._products = ProductCache(cache)
         self._known: tuple[int, tuple[Product, ...]] = (-1, ())
 
@@ -200,7 +203,7 @@ class ConfigStore:
 
     def changes(self) -> AbstractAsyncContextManager[Feed]:
         """Something comes on it for each change, as long as the cache serves."""
-        return self._cache.subscribe(CHANNEL)
+        return self.cache.subscribe(CHANNEL)
 
     async def history(self, name: Name, *, limit: int = 100) -> list[AuditEntry]:
         """The changes of an item, latest first."""
@@ -232,7 +235,7 @@ class ConfigStore:
 
     async def _tell(self) -> None:
         with contextlib.suppress(CacheUnavailable):  # they look for themselves twice a second
-            await self._cache.publish(CHANNEL, b"")
+            await self.cache.publish(CHANNEL, b"")
 
     async def _rows(self, partition: str) -> list[Row]:
         found: list[Row] = []

@@ -20,6 +20,7 @@ from spider_common.domain.requests import (
 )
 from spider_common.secret import Credentials
 from spider_common.venues.outcomes import Lookup, Outcome, UnreadableFrame
+from spider_common.venues.rows import Row
 
 PRIVATE: Final = "private"
 """The name of a venue's only or most telling private socket."""
@@ -102,6 +103,13 @@ def socket_of(symbol: str, sockets: Sequence[str]) -> str:
     return SPOT if SPOT in sockets and symbol.endswith(SPOT_MARK) else PRIVATE
 
 
+class Listing(msgspec.Struct, frozen=True):
+    """The venue's own rows of what it trades, as its REST endpoints give them."""
+
+    swaps: Sequence[Row] = ()
+    spots: Sequence[Row] = ()
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue can do and how much of it: for people (`spider venues`) and for choosing a way.
 
@@ -141,6 +149,18 @@ class VenueClient(Protocol):
 
     async def instruments(self) -> Sequence[Instrument]:
         """What can be traded; also what every other method knows from then on."""
+        ...
+
+    async def listing(self) -> Listing:
+        """The same as the venue tells it: what `learn` is given, now or when the venue is away."""
+        ...
+
+    def learn(self, listing: Listing) -> Sequence[Instrument]:
+        """What a listing says can be traded; also what every other method knows from then on.
+
+        Raises:
+            UnreadableFrame: a row is not as documented; nothing was learnt.
+        """
         ...
 
     async def marks(self) -> Mapping[str, Mark]:

@@ -53,7 +53,7 @@ from spider_common.venues.outcomes import (
     Unsent,
     VenueError,
 )
-from spider_common.venues.venue import PRIVATE, SPOT, Capabilities, Told
+from spider_common.venues.venue import PRIVATE, SPOT, Capabilities, Listing, Told
 
 Section = TypeVar("Section", Sweep, SpotSweep)
 
@@ -130,16 +130,21 @@ class BingxClient:
         )
 
     async def instruments(self) -> Sequence[Instrument]:
+        return self.learn(await self.listing())
+
+    async def listing(self) -> Listing:
         body = await self._rest.ask_openly(PUBLIC, "quote/contracts")
         swaps = rows(body, "data", "quote/contracts")
         body = await self._rest.ask_openly(SPOT_PUBLIC, "common/symbols")
-        pairs = rows(mapping(body, "data", "common/symbols"), "symbols", "data")
+        return Listing(swaps, rows(mapping(body, "data", "common/symbols"), "symbols", "data"))
+
+    def learn(self, listing: Listing) -> Sequence[Instrument]:
         read = [
-            *(parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(swaps)),
-            *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(pairs)),
+            *(parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(listing.swaps)),
+            *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(listing.spots)),
         ]
         found = [instrument for instrument in read if instrument is not None]
-        self._codec.set_instruments(swaps, pairs)
+        self._codec.set_instruments(listing.swaps, listing.spots)
         self.known_instruments = InstrumentList(found)
         return found
 

@@ -40,7 +40,7 @@ from spider_common.venues.outcomes import (
 )
 from spider_common.venues.rest import Reply, Rest
 from spider_common.venues.rows import Row
-from spider_common.venues.venue import PRIVATE, Capabilities, Told
+from spider_common.venues.venue import PRIVATE, Capabilities, Listing, Told
 
 ORDERS: Final = Limit(10, 1.0)
 """Per account and endpoint. An account that other people copy at Bitget itself has only 1 a second."""
@@ -113,14 +113,19 @@ class BitgetClient:
         )
 
     async def instruments(self) -> Sequence[Instrument]:
+        return self.learn(await self.listing())
+
+    async def listing(self) -> Listing:
         contracts = await self._listed("public/mix", "mix/market/contracts", {"productType": PRODUCT})
-        pairs = await self._listed("public/spot", "spot/public/symbols", {})
+        return Listing(contracts, await self._listed("public/spot", "spot/public/symbols", {}))
+
+    def learn(self, listing: Listing) -> Sequence[Instrument]:
         read = (
-            *(parse.instrument(row, place=f"contracts[{at}]") for at, row in enumerate(contracts)),
-            *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(pairs)),
+            *(parse.instrument(row, place=f"contracts[{at}]") for at, row in enumerate(listing.swaps)),
+            *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(listing.spots)),
         )
         found = [instrument for instrument in read if instrument is not None]
-        self._codec.set_instruments(contracts, pairs)
+        self._codec.set_instruments(listing.swaps, listing.spots)
         self._asking.known_instruments = InstrumentList(found)
         return found
 

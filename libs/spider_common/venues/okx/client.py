@@ -41,7 +41,7 @@ from spider_common.venues.outcomes import (
     VenueError,
 )
 from spider_common.venues.rest import ANSWER_WITHIN_S, Reply, Rest
-from spider_common.venues.venue import PRIVATE, Capabilities, Told
+from spider_common.venues.venue import PRIVATE, Capabilities, Listing, Told
 
 ORDERS: Final = Limit(60, 2.0)  # per account and instrument, for each of place, cancel and amend
 CONDITIONAL: Final = Limit(20, 2.0)  # per account, for each of place and cancel
@@ -97,7 +97,15 @@ class OkxClient:
         )
 
     async def instruments(self) -> Sequence[Instrument]:
-        return await self._questions.instruments(self._codec)
+        return self.learn(await self.listing())
+
+    async def listing(self) -> Listing:
+        return await self._questions.listing()
+
+    def learn(self, listing: Listing) -> Sequence[Instrument]:
+        found = self._questions.learn(listing)
+        self._codec.set_instruments(listing.swaps, listing.spots)
+        return found
 
     async def marks(self) -> Mapping[str, Mark]:
         return await self._questions.marks()

@@ -17,14 +17,13 @@ from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.requests import KeyPermissions, OrderRef, PositionFact
-from spider_common.sdk.ccxt import Codec
 from spider_common.secret import Credentials
 from spider_common.venues import rows
 from spider_common.venues.okx import codes, parse, requests
 from spider_common.venues.outcomes import Found, Lookup, NotFound, Unknown, VenueError
 from spider_common.venues.rest import Rest
 from spider_common.venues.rows import Row
-from spider_common.venues.venue import Told
+from spider_common.venues.venue import Listing, Told
 
 KINDS: Final = {InstrumentKind.SWAP: "SWAP", InstrumentKind.SPOT: "SPOT"}
 """What is copied, linear swaps and spot, and OKX's names for them."""
@@ -48,14 +47,16 @@ class Questions:
         self._rest, self._budgets, self._clock = rest, budgets, clock
         self.known = InstrumentList(())
 
-    async def instruments(self, codec: Codec) -> Sequence[Instrument]:
-        """Sets `codec` too."""
+    async def listing(self) -> Listing:
         swaps, spots = [
             await self._query(None, "public/instruments", {"instType": kind}) for kind in KINDS.values()
         ]
-        read = (parse.instrument(row, place=f"data[{at}]") for at, row in enumerate((*swaps, *spots)))
+        return Listing(swaps, spots)
+
+    def learn(self, listing: Listing) -> Sequence[Instrument]:
+        listed = enumerate((*listing.swaps, *listing.spots))
+        read = (parse.instrument(row, place=f"data[{at}]") for at, row in listed)
         found = [instrument for instrument in read if instrument is not None]
-        codec.set_instruments(swaps, spots)
         self.known = InstrumentList(found)
         return found
 
