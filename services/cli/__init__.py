@@ -19,10 +19,11 @@ from services.cli.files import load, load_events, load_instruments
 from services.cli.frames import frames_of, shown
 from services.cli.refusal import Refusal, refusing
 from spider_common.domain import planning
+from spider_common.domain.drift import DRIFT_WORDS
 from spider_common.domain.identifiers import AccountId, EventId, Venue
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Equity, Product
-from spider_common.domain.reasons import Reason
+from spider_common.domain.reasons import WORDS, Reason
 from spider_common.venues.cards import CARDS
 from spider_common.venues.outcomes import UnreadableFrame
 
@@ -167,16 +168,22 @@ def show_reasons(
     markdown: Annotated[bool, typer.Option("--markdown", help="As in docs/reasons.md.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every reason for which a copy is skipped or denied. Asks no table."""
+    """Show why copies are skipped or denied, and why positions drift. Asks no table."""
     from services.cli import documents  # noqa: PLC0415 nobody else waits for it
 
-    table = documents.reason_table()
     if markdown:
         typer.echo(documents.reasons_markdown(), nl=False)
     elif as_json:
-        show.print_json(*({"code": each, "meaning": show.words(each)} for each in Reason))
+        show.print_json(
+            *(
+                {"about": about, "code": each, "meaning": words}
+                for about, told in (("copy", WORDS), ("drift", DRIFT_WORDS))
+                for each, words in told.items()
+            )
+        )
     else:
-        show.print_table(table.title, table.columns, table.rows)
+        for each in documents.reason_tables():
+            show.print_table(each.title, each.columns, each.rows)
 
 
 @app.command()

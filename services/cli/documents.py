@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from spider_common.domain.configuration import SubscriptionSettings
+from spider_common.domain.drift import DRIFT_WORDS, DriftReason
 from spider_common.domain.identifiers import Venue
 from spider_common.domain.products import Account, Client, Limits, ProductSettings, Sizing
 from spider_common.domain.quantities import canonical
@@ -32,6 +33,15 @@ SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "Subscription": SubscriptionSettings,
     "Limits": Limits,
 }
+_SPEAKERS: Final = {
+    "domain/risk": "limits",
+    "domain/journal": "sending",
+    "domain": "planning",
+    "oms/journal": "planning",
+    "venues": "the venue's client",
+    "": "sending",
+}
+"""By the first part of a file's path that fits, who says what stands in it."""
 _ROOT: Final = Path(__file__).parents[2]
 
 
@@ -123,24 +133,29 @@ def field_tables() -> list[Table]:
 
 def reasons_markdown() -> str:
     """The generated part of docs/reasons.md."""
-    return f"{REASONS_BEGIN}\n\n{_table(reason_table())}\n"
+    return "\n\n".join((REASONS_BEGIN, *map(_section, reason_tables()))) + "\n"
 
 
-def reason_table() -> Table:
-    """Every reason, what it means and which files name it."""
-    rows = [[f"`{each}`", WORDS[each], ", ".join(f"`{path}`" for path in said_by(each))] for each in Reason]
-    return Table("Reasons", "", ("code", "meaning", "said by"), rows)
+def reason_tables() -> list[Table]:
+    """Every reason and what it means: of a copy that was not made, and of drift."""
+    copies = [[f"`{each}`", WORDS[each], ", ".join(said_by(each))] for each in Reason]
+    drifts = [[f"`{each}`", DRIFT_WORDS[each], _yes(each.is_alarming)] for each in DriftReason]
+    return [
+        Table("Copies", "Why a copy was skipped or denied.", ("code", "meaning", "said by"), copies),
+        Table("Drift", "Why a position is not where it should be.", ("code", "meaning", "alarming"), drifts),
+    ]
 
 
 def said_by(reason: Reason) -> list[str]:
-    """The files of the product that name a reason, other than the one that defines it."""
+    """The parts of the product that give a reason, by the files that name it."""
     named = re.compile(rf"\bReason\.{reason.name}\b")
-    sources = [*_ROOT.glob("libs/spider_common/**/*.py"), *_ROOT.glob("services/**/*.py")]
-    return sorted(
-        str(path.relative_to(_ROOT)).removeprefix("libs/spider_common/")
+    sources = [*_ROOT.glob("libs/spider_common/**/*.py"), *_ROOT.glob("services/oms/*.py")]
+    told = (
+        next(speaker for part, speaker in _SPEAKERS.items() if part in str(path.relative_to(_ROOT)))
         for path in sources
         if path.name != "reasons.py" and named.search(path.read_text())
     )
+    return sorted(set(told))
 
 
 def _section(one: Table) -> str:
@@ -153,6 +168,10 @@ def _table(one: Table) -> str:
 
 def _summary(form: type) -> str:
     return " ".join(inspect.cleandoc(form.__doc__ or "").partition("\n\nAttributes:")[0].split())
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _in_line(row: Row) -> str:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from services.cli import documents
+from spider_common.domain.drift import DRIFT_WORDS, DriftReason
 from spider_common.domain.reasons import WORDS, Reason
 from tests.unit.spider_command import ROOT, lines, spider
 
@@ -72,12 +73,14 @@ def test_every_choice_is_explained() -> None:
 def test_every_reason_is_explained_and_given_by_somebody() -> None:
     """Law: each code has words, and is named where it is decided."""
     assert WORDS.keys() == set(Reason)
+    assert DRIFT_WORDS.keys() == set(DriftReason)
     assert [reason for reason in Reason if not documents.said_by(reason)] == []
 
 
 def test_the_lists_are_shown() -> None:
     """As tables and as JSON, each entry once."""
-    assert [line["code"] for line in lines(spider("reasons", "--json"))] == list(Reason)
+    told_codes = [line["code"] for line in lines(spider("reasons", "--json"))]
+    assert sorted(told_codes) == sorted([*Reason, *DriftReason])
     table = spider("reasons").stdout
     assert all(f"`{reason}`" in table for reason in Reason)
     told = json.loads(spider("config", "fields", "--json").stdout)
