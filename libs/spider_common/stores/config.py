@@ -107,21 +107,26 @@ class ConfigStore:
             BadConfig: with these items, what is stored would not fit together.
             ItemChanged: an item is not at the version that was read.
         """
-        snapshot = await self.snapshot()
         left = sorted(edits, key=lambda edit: order_of(edit.item))
         while left:
+            snapshot = await self.snapshot()
             check_edits(snapshot, left)
             await self._check_versions(snapshot, left)
-            part, rest = left[:EDITS], left[EDITS:]
+            left = await self._write(snapshot, left, by)
+        await self._tell()
+
+    async def _write(self, snapshot: Snapshot, edits: list[Edit], by: Author) -> list[Edit]:
+        """Stores edits part by part, and gives those before which somebody else changed something."""
+        while edits:
+            part, rest = edits[:EDITS], edits[EDITS:]
             after = with_edits(snapshot, part, by.ts)
             changes = [generation_put(snapshot), *edit_changes(snapshot, after, part, by)]
             try:
                 await self._table.write(*changes)
-            except Conflict:  # somebody changed something meanwhile: what was checked may be wrong now
-                snapshot = await self.snapshot()
-                continue
-            snapshot, left = after, rest
-        await self._tell()
+            except Conflict:  # what was checked may be wrong now
+                break
+            snapshot, edits = after, rest
+        return edits
 
     async def put_product(self, product: Product) -> None:
         """Stores a whole product in place of what is there, its clients switched on: a seed's way.
