@@ -35,6 +35,21 @@ def test_to_size_truncates(contract_size: str, lot: str, quantity: Decimal) -> N
     )
 
 
+@given(positive, positive, st.integers(1, 10**6), st.integers(1, 10**4))
+def test_the_least_that_opens(contract_size: str, lot: str, cents: int, worth: int) -> None:
+    """Whole lots, worth the minimum or more; a lot less is below one of the two minimums."""
+    listed = swap(Venue.BITGET, "BTCUSDT", contract_size=contract_size, lot=lot, minimum=lot)
+    instrument, price = msgspec.structs.replace(listed, minimum_notional=Decimal(worth)), Decimal(cents) / 100
+    least = instrument.least_opening(price)
+
+    assert least % instrument.lot_base == 0
+    assert least >= instrument.minimum_base
+    assert least * price >= worth
+    less = least - instrument.lot_base
+    assert less < instrument.minimum_base or less * price < worth
+    assert instrument.least_opening(None) == listed.least_opening(price) == instrument.minimum_base
+
+
 def test_counterpart_is_the_same_thing_elsewhere() -> None:
     """It has the same base, quote, settlement and kind; one that differs in any of them is another."""
     okx = swap(Venue.OKX, "BTC-USDT-SWAP", contract_size="0.01", lot="0.01", minimum="0.01")

@@ -274,6 +274,19 @@ def test_both_sides_are_alike(proposal: Proposal, standing: Standing, own: Limit
     assert _deny(mirrored, stands, own, of_client) == _deny(proposal, standing, own, of_client)
 
 
+@given(proposals(), standings(), limits, limits, st.integers(0, 1_000).map(Decimal))
+def test_an_amendment_to_less_is_held_to_its_price(
+    proposal: Proposal, standing: Standing, own: Limits, of_client: Limits, more: Decimal
+) -> None:
+    """Who makes an order no larger adds nothing that a limit could forbid, but the price is looked at."""
+    before = replace(proposal, replaces=proposal.quantity + more.copy_sign(proposal.quantity))
+    priced = [Limits(fat_finger_bps=each.fat_finger_bps) for each in (own, of_client)]
+
+    assert _deny(before, standing, own, of_client) == _deny(proposal, standing, *priced)
+    larger = replace(proposal, replaces=proposal.quantity / 2)
+    assert _deny(larger, standing, own, of_client) == _deny(proposal, standing, own, of_client)
+
+
 @given(proposals(), limits)
 @example(_order(), Limits(max_leverage=Decimal(5)))
 def test_what_cannot_be_checked_denies(proposal: Proposal, own: Limits) -> None:

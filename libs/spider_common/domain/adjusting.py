@@ -65,7 +65,7 @@ class _Adjustment:
         if denied is not None:
             return part, draft.none(leg, quantity, denied, CopyState.DENIED)
         aimed = msgspec.structs.replace(part, target=target)
-        if abs(quantity) < instrument.minimum_base:
+        if abs(quantity) < draft.least(leg, self._event.reference):
             reason = Reason.BELOW_MINIMUM if quantity else Reason.IN_LINE
             return aimed, draft.none(leg, quantity, reason)
         counted = self._event.action is not DeskAction.CORRECT

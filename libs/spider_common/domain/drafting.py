@@ -130,10 +130,26 @@ class Draft:
             return Reason.STALE_SIGNAL
         return None
 
+    def least(self, leg: LegKind, price: Decimal | None) -> Decimal:
+        """Smallest order of its kind, base quantity: what opens has to be worth something, too."""
+        instrument = self.instrument
+        assert instrument is not None, "an order without an instrument is skipped"
+        return instrument.minimum_base if leg is LegKind.CLOSE else instrument.least_opening(price)
+
     def over_limit(
-        self, leg: LegKind, quantity: Decimal, after: Decimal, price: Decimal | None, *, rests: bool = False
+        self,
+        leg: LegKind,
+        quantity: Decimal,
+        after: Decimal,
+        price: Decimal | None,
+        *,
+        rests: bool = False,
+        replaces: Decimal = ZERO,
     ) -> Reason | None:
-        """Which limit an order of signed base quantity is over. `after`: what the part comes to with it."""
+        """Which limit an order of signed base quantity is over. `after`: what the part comes to with it.
+
+        `replaces`: of an amendment, the signed base quantity before.
+        """
         instrument, situation, account = self.instrument, self.situation, self.subscription.account
         if instrument is None or leg is LegKind.CLOSE:
             return None
@@ -143,6 +159,7 @@ class Draft:
             quantity=quantity,
             after=after,
             rests=rests,
+            replaces=replaces,
             price=price,
             mark=situation.marks.get(account.venue, {}).get(instrument.symbol),
         )

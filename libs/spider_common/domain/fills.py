@@ -35,9 +35,10 @@ def follow(draft: Draft, fact: OrderFact, leg: Leg, part: Part) -> tuple[Part, I
     goal = _goal(instrument, aimed.target, leg)
     crosses = leg.kind is LegKind.OPEN and part.planned * direction < 0
     quantity = goal if crosses and not _may_cross(draft) else goal - part.planned
-    if quantity * direction <= 0 or abs(quantity) < instrument.minimum_base:
+    least = draft.least(leg.kind, price or fact.price)
+    if quantity * direction <= 0 or abs(quantity) < least:
         if _rounds_up(draft, leg, quantity * direction):
-            quantity = instrument.minimum_base.copy_sign(direction)
+            quantity = least.copy_sign(direction)
         else:
             return _too_small(draft, leg, part, aimed, direction, price)
     if over := draft.over_limit(leg.kind, quantity, part.planned + quantity, price or fact.price):

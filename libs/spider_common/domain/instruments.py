@@ -61,6 +61,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Smallest order in base quantity."""
         return self.minimum * self.contract_size
 
+    def least_opening(self, price: Decimal | None) -> Decimal:
+        """Smallest order that opens at a price, base quantity in lots. None: its value is not looked at."""
+        if not price or not self.minimum_notional:
+            return self.minimum_base
+        lots, rest = divmod(self.minimum_notional, price * self.lot_base)
+        return max(self.minimum_base, (lots + 1 if rest else lots) * self.lot_base)
+
     def takes(self, size: Decimal, *prices: Decimal | None) -> bool:
         """Whether an order may have such a venue size and such prices; None is no price."""
         if size < self.minimum or size % self.lot:

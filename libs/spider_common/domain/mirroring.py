@@ -71,7 +71,7 @@ def place(draft: Draft, fact: OrderFact, leg: Leg, part: Part) -> tuple[Mirror, 
     if denied := draft.denied(leg.kind):
         return Mirror(), draft.none(leg.kind, direction, denied, CopyState.DENIED, reference=price)
     mirror = Mirror(per=per, of=leg.before if closes else Decimal(1))
-    quantity = _quantity(draft, mirror, leg)
+    quantity = _quantity(draft, mirror, leg, price)
     if quantity == 0:
         nothing_held = closes and part.planned == 0
         reason = Reason.NOTHING_TO_CLOSE if nothing_held else Reason.BELOW_MINIMUM
@@ -111,13 +111,13 @@ def _placed(
     return msgspec.structs.replace(mirror, orders=orders, quantity=quantity), intent
 
 
-def _quantity(draft: Draft, mirror: Mirror, leg: Leg) -> Decimal:
+def _quantity(draft: Draft, mirror: Mirror, leg: Leg, price: Decimal | None) -> Decimal:
     """Signed base quantity of the follower's whole order, in lots; zero below the minimum."""
     instrument = draft.instrument
     assert instrument is not None, "checked when the mirror was made"
     exact = mirror.per * (leg.after - leg.before) / mirror.of
     quantity = instrument.to_size(exact) * instrument.contract_size
-    return ZERO if abs(quantity) < instrument.minimum_base else quantity
+    return ZERO if abs(quantity) < draft.least(leg.kind, price) else quantity
 
 
 def amend(
@@ -129,12 +129,16 @@ def amend(
     grown again. No venue moves a trigger for us: a conditional order is cancelled and another one placed,
     if the cancel was in time.
     """
-    quantity, price = _quantity(draft, mirror, leg) if mirror.orders else ZERO, price_of(fact)
+    price = price_of(fact)
+    quantity = _quantity(draft, mirror, leg, price) if mirror.orders else ZERO
     if quantity == mirror.quantity == 0:
         return mirror, ()
     after = part.planned - mirror.counted + quantity
-    refused = draft.denied(leg.kind) or draft.over_limit(leg.kind, quantity, after, price)
-    if mirror.quantity == 0 and not refused:
+    is_new = mirror.quantity == 0
+    refused = draft.denied(leg.kind) or draft.over_limit(
+        leg.kind, quantity, after, price, rests=is_new, replaces=mirror.quantity
+    )
+    if is_new and not refused:
         placed, intent = _placed(draft, fact, leg.kind, mirror, quantity)
         return placed, (intent,)
     if quantity == 0:

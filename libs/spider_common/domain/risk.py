@@ -42,7 +42,9 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         quantity: of the order, signed base quantity.
         after: what the subscription's part comes to with it, signed base quantity.
         reduce_only: it opens nothing, whatever `after` says.
-        rests: it waits at the venue for its price.
+        rests: it waits at the venue for its price, and did not before.
+        replaces: of an amendment, the signed base quantity before. One that does not make an order larger is
+            held to nothing but its price.
         price: what the leader paid or waits for; None: not known.
         mark: of `instrument`; None: not known.
     """
@@ -53,6 +55,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     after: Decimal
     reduce_only: bool = False
     rests: bool = False
+    replaces: Decimal = ZERO
     price: Decimal | None
     mark: Mark | None
 
@@ -103,7 +106,7 @@ def deny(proposal: Proposal, subscription: Subscription, standing: Standing, now
     """
     if not proposal.opened:
         return None
-    case = _Case(proposal, standing, now)
+    case, grows = _Case(proposal, standing, now), abs(proposal.quantity) > abs(proposal.replaces)
     bounds = [
         (limits, position)
         for limits, position in (
@@ -115,7 +118,7 @@ def deny(proposal: Proposal, subscription: Subscription, standing: Standing, now
     return next(
         (
             reason
-            for check in CHECKS
+            for check in (CHECKS if grows else (_fat_finger,))
             for limits, position in bounds
             if (reason := check(limits, case, position)) is not None
         ),
