@@ -79,6 +79,8 @@ class Account:
     balances: dict[str, Decimal]
     positions: dict[tuple[str, Leg], Position] = dataclasses.field(default_factory=dict)
     leverage: dict[str, Decimal] = dataclasses.field(default_factory=dict)
+    isolated: set[str] = dataclasses.field(default_factory=set)
+    """The instruments said to be margined apart. It is told and refused as venues do; margin is crossed."""
     reserved: dict[str, tuple[str, Decimal]] = dataclasses.field(default_factory=dict)
     """What open orders bind: order id -> (currency, amount)."""
     rights: tuple[KeyRight, ...] = ("read", "trade")

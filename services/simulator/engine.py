@@ -79,6 +79,16 @@ class Exchange:
             raise RefusedError("parameter", "lever")
         account.leverage[symbol] = leverage
 
+    def set_isolated(self, account: Account, symbol: str, *, isolated: bool) -> None:
+        """Raises RefusedError: no such instrument, or what is open in it keeps the margin mode."""
+        self.market(symbol)
+        if isolated == (symbol in account.isolated):
+            return
+        held = any(each.symbol == symbol for each in account.held())
+        if held or any(each.symbol == symbol for each in self.open_orders(account)):
+            raise RefusedError("has_orders_or_positions")
+        (account.isolated.add if isolated else account.isolated.remove)(symbol)
+
     def available(self, account: Account, currency: str) -> Decimal:
         """What can still be bound: cash and unrealised profit less margin and open orders."""
         free = account.balances.get(currency, ZERO)

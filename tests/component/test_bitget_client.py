@@ -256,6 +256,20 @@ async def test_leverage_and_position_mode(autojump_clock, bench):
     assert bench.hedger.account.position_mode == "net"
 
 
+@pytest.mark.parametrize("mode", MarginMode)
+async def test_leverage_beside_an_open_position(autojump_clock, bench, mode):
+    """Another process sets it again without harm; the margin mode stays while something is open."""
+    alice, other = key("alice"), next(each for each in MarginMode if each is not mode)
+    assert await bench.client.set_leverage(alice, ONE_WAY, SWAP, 20, mode) == Accepted(None)
+    await bench.place()
+    assert await bench.client.set_leverage(alice, ONE_WAY, SWAP, 7, mode) == Accepted(None)
+    assert bench.alice.account.leverage_of(SWAP) == 7
+    blocked = await bench.client.set_leverage(alice, ONE_WAY, SWAP, 9, other)
+    assert isinstance(blocked, Rejected)
+    assert blocked.code == "45117"
+    assert bench.alice.account.leverage_of(SWAP) == 7
+
+
 async def test_permissions_of_a_key(autojump_clock, bench):
     """The simulator's keys may read and trade, and have no list of addresses."""
     told = await bench.client.permissions(key("alice"))

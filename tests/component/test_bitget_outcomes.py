@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from services.simulator.ledger import Executed, Placed
 from spider_common.budgets.fair import Budgets
 from spider_common.clock import TrioClock
+from spider_common.domain.products import MarginMode
 from spider_common.sdk.ccxt import Codec
 from spider_common.sdk.http import TrioTransport
 from spider_common.venues.bitget.client import BitgetClient
@@ -56,6 +57,8 @@ async def test_nobody_listening_is_unsent(autojump_clock, network, venue_clock):
     )
     sent = await deaf.cancel(key("alice"), REF, expires=venue_clock.now() + 9 * S)
     assert isinstance(sent, Unsent)
+    set_to = await deaf.set_leverage(key("alice"), ORDER.account, ORDER.symbol, 5, MarginMode.CROSS)
+    assert isinstance(set_to, Unsent)
     with pytest.raises(VenueError, match="ConnectError"):
         await deaf.server_time()
 

@@ -31,6 +31,21 @@ class _LeverageBody(msgspec.Struct, rename="camel"):
     hold_side: Literal["", "long", "short"] = ""
 
 
+def _account(call: Call) -> Fields:
+    """What it is worth, and how one instrument is traded."""
+    (worth,), symbol = _accounts(call), call.needed("symbol")
+    if symbol not in call.exchange.markets or shapes.is_spot(symbol):
+        raise BitgetError("40034", "symbol")
+    leverage = number(call.account.leverage_of(symbol))
+    return worth | {
+        "crossedMarginLeverage": leverage,
+        "isolatedLongLever": leverage,
+        "isolatedShortLever": leverage,
+        "marginMode": "isolated" if symbol in call.account.isolated else "crossed",
+        "posMode": shapes.mode_of(call.account),
+    }
+
+
 def _accounts(call: Call) -> list[Fields]:
     call.needs_product()
     worth = {name: number(value) for name, value in shapes.balance(call.exchange, call.account).items()}
@@ -79,10 +94,14 @@ def _set_mode(call: Call) -> Fields:
 
 
 def _set_margin_mode(call: Call) -> Fields:
-    """Margin is simulated as crossed only; the choice is taken and echoed."""
+    """Margin is simulated as crossed only; the choice is kept and told."""
     body = call.body(_MarginBody)
-    if body.symbol not in call.exchange.markets or shapes.is_spot(body.symbol):
+    if shapes.is_spot(body.symbol):
         raise BitgetError("40034", "symbol")
+    try:
+        call.exchange.set_isolated(call.account, body.symbol, isolated=body.margin_mode == "isolated")
+    except RefusedError as refused:
+        raise of_refusal(refused, has_orders_or_positions="45117") from None
     leverage = number(call.account.leverage_of(body.symbol))
     return _leverage(body.symbol, leverage) | {"marginMode": body.margin_mode}
 
@@ -153,6 +172,7 @@ def _nothing(_: Call) -> list[Fields]:
 
 
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
+    ("GET", "mix/account/account"): Endpoint(_account, 10),
     ("GET", "mix/account/accounts"): Endpoint(_accounts, 10),
     ("GET", "mix/position/all-position"): Endpoint(_positions, 5),
     ("POST", "mix/account/set-position-mode"): Endpoint(_set_mode, 5),

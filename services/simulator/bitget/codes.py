@@ -35,6 +35,7 @@ _MESSAGES: Final = {
     "429": "Too Many Requests",
     "45110": "less than the minimum amount 5 USDT",
     "45113": "Maximum order value limit triggered",
+    "45117": "Currently holding positions or orders, the margin mode cannot be adjusted",
 }
 _REFUSALS: Final = {
     "instrument": "40034",

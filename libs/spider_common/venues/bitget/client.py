@@ -37,6 +37,7 @@ from spider_common.venues.outcomes import (
     Unknown,
     UnreadableFrame,
     Unsent,
+    VenueError,
 )
 from spider_common.venues.rest import Reply, Rest
 from spider_common.venues.rows import Row
@@ -232,12 +233,16 @@ class BitgetClient:
     async def set_leverage(
         self, credentials: Credentials, account: Account, symbol: str, leverage: int, mode: MarginMode
     ) -> Outcome:
+        """Margin mode first where it differs: beside what is open Bitget does not change it."""
+        try:
+            differs = await self._swaps.margin_mode(credentials, account.account, symbol) is not mode
+        except VenueError as error:
+            return Unsent(f"the margin mode could not be asked for: {error}")
         apart = account.hedge_mode and mode is MarginMode.ISOLATED
         legs = (PositionSide.LONG, PositionSide.SHORT) if apart else (PositionSide.NET,)
-        asked = [
-            requests.margin_mode(symbol, mode),
-            *(requests.leverage(symbol, leverage, leg) for leg in legs),
-        ]
+        asked = [requests.leverage(symbol, leverage, leg) for leg in legs]
+        if differs:
+            asked.insert(0, requests.margin_mode(symbol, mode))
         outcome: Outcome = Accepted(None)
         for request in asked:
             outcome = await self._set(credentials, account, request)

@@ -231,6 +231,10 @@ def equity(row: Row, *, place: str, account: AccountId, pushed: bool, ts: int) -
     return Equity(account=account, equity=worth, currency=COIN, ts_venue=ts)
 
 
+def margin_mode(row: Row, *, place: str) -> MarginMode:
+    return one_of(row, "marginMode", place, _MARGIN)
+
+
 def position(
     row: Row, *, place: str, account: AccountId, instruments: InstrumentList, pushed: bool
 ) -> PositionFact:

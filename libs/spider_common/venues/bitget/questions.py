@@ -12,6 +12,7 @@ from spider_common.clock import NS_PER_MS
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, VenueOrderId
 from spider_common.domain.orders import OrderFact
+from spider_common.domain.products import MarginMode
 from spider_common.domain.requests import OrderRef
 from spider_common.secret import Credentials
 from spider_common.venues import rows
@@ -81,6 +82,13 @@ class Questions:
                     facts[fact.venue_order_id] = fact
                 if made in facts and fact.client_order_id:
                     facts[made] = msgspec.structs.replace(facts[made], client_order_id=fact.client_order_id)
+
+    async def margin_mode(self, credentials: Credentials, account: AccountId, symbol: str) -> MarginMode:
+        """How an instrument's positions are margined. Raises VenueError: it was not told."""
+        asked = {"symbol": symbol, "productType": PRODUCT, "marginCoin": parse.COIN}
+        path = "mix/account/account"
+        body = await self._asking.query(credentials, "private/mix", path, asked, account)
+        return parse.margin_mode(rows.child(body, "data", path), place=path)
 
     async def sweep(self, credentials: Credentials, account: AccountId, *, since: int) -> Told:
         product = {"productType": PRODUCT}
