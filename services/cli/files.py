@@ -16,7 +16,7 @@ from spider_common.domain.instruments import Instrument, InstrumentKind, Instrum
 from spider_common.domain.intents import LeaderEvent
 from spider_common.domain.orders import OrderFact
 from spider_common.domain.products import Product
-from spider_common.venues.bingx import parse as bingx
+from spider_common.venues.bingx import listings as bingx
 from spider_common.venues.bingx import spot as bingx_spot
 from spider_common.venues.bitget import parse as bitget
 from spider_common.venues.bitget import spot as bitget_spot

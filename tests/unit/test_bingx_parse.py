@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side, Trigger, TriggerKind
 from spider_common.domain.requests import MarginMode
-from spider_common.venues.bingx import fields, parse, spot
+from spider_common.venues.bingx import fields, listings, parse, spot
 from spider_common.venues.outcomes import UnreadableFrame
 from tests.unit.bingx_frames import (
     ACCOUNT,
@@ -135,7 +135,8 @@ def test_a_conditional_order_has_its_trigger(kind, trigger):
     expected = None if trigger is None else Trigger(kind=trigger, price=Decimal(59000))
     frame = changed(TRADE_UPDATE, o=kind, x="NEW", X="NEW", z="0", sp="59000.0")
     assert pushed(frame)[0].trigger == expected
-    assert order(ORDER_ROW | {"type": kind, "stopPrice": "59000"}).trigger == expected
+    fact = order(ORDER_ROW | {"type": kind, "stopPrice": "59000", "reduceOnly": False})
+    assert (fact.trigger, fact.reduce_only) == (expected, trigger not in (TriggerKind.ENTRY, None))
 
 
 def test_a_conditional_spot_order_never_looks_like_one_that_rests():
@@ -294,7 +295,7 @@ def test_equity_is_what_the_venue_says_it_is():
 
 def test_an_instrument_has_steps_from_its_digits():
     """Digits behind the point are a step; the minimum is never below it."""
-    read = parse.instrument(CONTRACT_ROW | {"tradeMinQuantity": Decimal("0.00001")}, place="data[0]")
+    read = listings.instrument(CONTRACT_ROW | {"tradeMinQuantity": Decimal("0.00001")}, place="data[0]")
     assert (read.lot, read.tick, read.minimum, read.contract_size) == (
         Decimal("0.0001"),
         Decimal("0.1"),
@@ -306,7 +307,7 @@ def test_an_instrument_has_steps_from_its_digits():
 @pytest.mark.parametrize("change", [{"currency": "USDC"}, {"apiStateOpen": "false"}, {"status": 25}])
 def test_what_cannot_be_traded_is_no_instrument(change):
     """Other currencies, pairs closed to the API, and pairs that are off."""
-    assert parse.instrument(CONTRACT_ROW | {"tradeMinQuantity": "1"} | change, place="data[0]") is None
+    assert listings.instrument(CONTRACT_ROW | {"tradeMinQuantity": "1"} | change, place="data[0]") is None
 
 
 @pytest.mark.parametrize(

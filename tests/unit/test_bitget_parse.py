@@ -250,7 +250,8 @@ def test_a_conditional_order_has_its_trigger(
             parse.plan_order(row, **args)
     else:
         wanted = None if kind is None else Trigger(kind=kind, price=Decimal(27000))  # type: ignore[arg-type]  # a kind
-        assert parse.plan_order(row, **args).trigger == wanted
+        fact = parse.plan_order(row, **args)
+        assert (fact.trigger, fact.reduce_only) == (wanted, kind not in (TriggerKind.ENTRY, None))
 
 
 @pytest.mark.parametrize(

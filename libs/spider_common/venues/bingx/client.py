@@ -21,7 +21,7 @@ from spider_common.domain.requests import Amendment, KeyPermissions, OrderRef, O
 from spider_common.sdk.ccxt import Codec, VenueRequest
 from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials
-from spider_common.venues.bingx import parse, spot
+from spider_common.venues.bingx import listings, spot
 from spider_common.venues.bingx.fields import Row, mapping, rows, text
 from spider_common.venues.bingx.rest import (
     ACCOUNT,
@@ -140,7 +140,7 @@ class BingxClient:
 
     def learn(self, listing: Listing) -> Sequence[Instrument]:
         read = [
-            *(parse.instrument(row, place=f"data[{at}]") for at, row in enumerate(listing.swaps)),
+            *(listings.instrument(row, place=f"data[{at}]") for at, row in enumerate(listing.swaps)),
             *(spot.instrument(row, place=f"symbols[{at}]") for at, row in enumerate(listing.spots)),
         ]
         found = [instrument for instrument in read if instrument is not None]
@@ -155,7 +155,7 @@ class BingxClient:
         pairs = rows(await self._rest.ask_openly(SPOT_PUBLIC, "ticker/24hr"), "data", "ticker/24hr")
         read = [
             *(
-                parse.mark(row, place=f"premiumIndex[{index}]", instruments=known, at=at)
+                listings.mark(row, place=f"premiumIndex[{index}]", instruments=known, at=at)
                 for index, row in enumerate(swaps)
             ),
             *(

@@ -13,7 +13,7 @@ import msgspec
 
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
-from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
+from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList
 from spider_common.domain.orders import (
     OrderFact,
     OrderStatus,
@@ -67,13 +67,14 @@ _TYPE: Final = {
     "LIQUIDATION": OrderType.MARKET,
     "ADL": OrderType.MARKET,
 }
-_FORCED: Final = frozenset({"LIQUIDATION", "ADL"})
-"""Orders that the venue makes to close a position, whatever its holder wants."""
 _TRIGGER: Final = {
     **dict.fromkeys(("STOP", "STOP_MARKET"), TriggerKind.STOP_LOSS),
     **dict.fromkeys(("TAKE_PROFIT", "TAKE_PROFIT_MARKET"), TriggerKind.TAKE_PROFIT),
     **dict.fromkeys(("TRIGGER_LIMIT", "TRIGGER_MARKET"), TriggerKind.ENTRY),
 }
+_STOPS: Final = frozenset({"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"})
+_REDUCING: Final = _STOPS | {"LIQUIDATION", "ADL"}
+"""Liquidations and auto-deleveraging, which are the venue's own, and stops, which close what is held."""
 _TIME_IN_FORCE: Final = {
     "": OrderType.LIMIT,
     "GTC": OrderType.LIMIT,
@@ -92,7 +93,6 @@ _MARGIN: Final = {
     "crossed": MarginMode.CROSS,
     "isolated": MarginMode.ISOLATED,
 }
-_MOST_DIGITS: Final = 18  # behind the point of a step
 EXECUTIONS: Final = frozenset({"NEW", "TRADE", "CANCELED", "EXPIRED", "CALCULATED"})
 
 
@@ -270,40 +270,6 @@ def pushed_positions(frame: Row, *, account: AccountId) -> tuple[PositionFact, .
     return tuple(found)
 
 
-def mark(row: Row, *, place: str, instruments: InstrumentList, at: int) -> Mark | None:
-    """A row of ``quote/premiumIndex``; None for one without a price and for what is not copied.
-
-    Args:
-        at: the venue's time of the answer, Unix ns: the rows have none of their own.
-    """
-    known = instruments.get(Venue.BINGX, text(row, "symbol", place))
-    price = positive(row, "markPrice", place)
-    return None if known is None or price is None else Mark(symbol=known.symbol, price=price, ts_venue=at)
-
-
-def instrument(row: Row, *, place: str) -> Instrument | None:
-    """A swap of ``quote/contracts``; None for one that is not settled in USDT or not open to the API."""
-    symbol = text(row, "symbol", place)
-    settle = text(row, "currency", place)
-    open_to_api = flag(row, "apiStateOpen", place, default=True) and text(row, "status", place) == "1"
-    if settle != "USDT" or not open_to_api:
-        return None
-    lot, tick = _step(row, "quantityPrecision", place), _step(row, "pricePrecision", place)
-    return Instrument(
-        venue=Venue.BINGX,
-        symbol=symbol,
-        kind=InstrumentKind.SWAP,
-        base=text(row, "asset", place),
-        quote="USDT",
-        settle=settle,
-        contract_size=Decimal(1),
-        lot=lot,
-        minimum=max(amount(row, "tradeMinQuantity", place), lot),
-        tick=tick,
-        minimum_notional=amount(row, "tradeMinUSDT", place, empty=ZERO),
-    )
-
-
 def _fact(
     row: Row,
     names: _Names,
@@ -332,8 +298,8 @@ def _fact(
         client_order_id=ClientOrderId(client) if client else None,
         side=one_of(row, names.side, place, SIDE),
         position_side=one_of(row, names.position_side, place, _POSITION_SIDE),
-        # a push names what happened as well, whatever type it gives
-        reduce_only=row[names.order_type] in _FORCED
+        # whatever the flag says; of what the venue has made, a push tells too what happened
+        reduce_only=row[names.order_type] in _REDUCING
         or row.get("x") == "CALCULATED"
         or flag(row, names.reduce_only, place, default=False),
         order_type=order_type,
@@ -386,14 +352,6 @@ def _signed(size: Decimal, side: PositionSide) -> Decimal:
     if side is PositionSide.NET:
         return size
     return -abs(size) if side is PositionSide.SHORT else abs(size)
-
-
-def _step(row: Row, field: str, place: str) -> Decimal:
-    """Digits behind the point, as the smallest step."""
-    digits = text(row, field, place)
-    if not (digits.isascii() and digits.isdigit()) or int(digits[:3]) > _MOST_DIGITS:
-        raise UnreadableFrame(f"{place}.{field}: {digits!r:.80} is not a number of digits")
-    return Decimal(1).scaleb(-int(digits))
 
 
 def _instrument(row: Row, field: str, place: str, instruments: InstrumentList) -> Instrument:

@@ -134,7 +134,7 @@ def holding(
     row: Row, *, place: str, account: AccountId, instruments: InstrumentList, at: int
 ) -> PositionFact | None:
     """A coin of ``account/balance`` as what is held of its pair; None for coins without one. `at`: as
-    `parse.mark`."""
+    `listings.mark`."""
     known = instruments.get(Venue.BINGX, f"{text(row, 'asset', place)}-{_QUOTE}{SPOT_MARK}")
     if known is None:
         return None

@@ -146,6 +146,7 @@ def plan_order(
     kind = one_of(row, "orderType", place, KIND)
     price = optional_number(row, "executePrice", place) or optional_number(row, "price", place)
     trigger = _trigger(row, place)
+    protects = trigger is not None and trigger.kind is not TriggerKind.ENTRY  # whatever its flag says
     return OrderFact(
         venue=Venue.BITGET,
         account=account,
@@ -154,7 +155,7 @@ def plan_order(
         client_order_id=client_order_id(row, place),
         side=side,
         position_side=leg,
-        reduce_only=closes,
+        reduce_only=closes or protects,
         order_type=kind,
         status=one_of(row, "status" if pushed else "planStatus", place, PLAN_STATUS),
         quantity=known.to_base(amount(row, "size", place, empty=_NOTHING)),
