@@ -2,18 +2,28 @@
 
 import random
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
 import trio
 import trio.testing
 
-from services.simulator.actions import Arm, DropSockets
+from services.simulator.actions import (
+    Arm,
+    CancelConditional,
+    DropSockets,
+    MoveTrigger,
+    PlaceConditional,
+    SetPrice,
+)
+from services.simulator.instruments import Instrument as Listed
+from services.simulator.rules import NewOrder
 from services.simulator.scenario import Pause, leader_session
 from spider_common.clock import NS_PER_S
 from spider_common.domain.instruments import Instrument, InstrumentList
 from spider_common.venues.venue import SessionEvent, SessionProtocol, Told, VenueClient
-from tests.venues.bench import DIALECTS, ORIGIN, Dialect, key, open_bench
+from tests.venues.bench import DIALECTS, ORIGIN, Bench, Dialect, key, open_bench
 
 Frame = str | bytes
 
@@ -96,13 +106,30 @@ async def _record(dialect: Dialect, seed: int) -> Recording:
                         pass
                     case action:
                         bench.do(action)
-            await trio.sleep(2)
+            await _wait_for_prices(bench, swaps[2])
         del bench.client.session  # type: ignore[attr-defined]  # as it was
         swept = await bench.sweep()
         known = bench.client.known_instruments
         made = Recording(bench.client, known, tuple(frames), (), swept)
     pushes = [frame for frame in frames if made.replay([frame]) != Told()]
     return made._replace(pushes=tuple(pushes))
+
+
+async def _wait_for_prices(bench: Bench, item: Listed) -> None:
+    """Conditional orders: one that is moved and called off, one that fires, one that waits."""
+    made = []
+    for share in ("0.7", "0.8", "0.9"):
+        trigger = item.price * Decimal(share) // item.tick * item.tick
+        order = NewOrder(symbol=item.symbol, side="sell", kind="market", size=item.minimum * 20)
+        waits = PlaceConditional(account="alice", order=order, kind="entry", trigger=trigger)
+        made.append((bench.do(waits), trigger))
+        await trio.sleep(1)
+    (called_off, trigger), _, (_, reached) = made
+    bench.do(MoveTrigger(account="alice", order_id=called_off, trigger=trigger - item.tick))
+    await trio.sleep(1)
+    bench.do(CancelConditional(account="alice", order_id=called_off))
+    bench.do(SetPrice(symbol=item.symbol, price=reached))
+    await trio.sleep(2)
 
 
 def instruments() -> list[Instrument]:
