@@ -20,6 +20,7 @@ from spider_common.network import Network, SystemNetwork
 from spider_common.sdk.aws import open_aws
 from spider_common.sdk.http import TrioTransport
 from spider_common.settings import CommonSettings
+from spider_common.stores.audit import Audit
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.positions import PositionStore
@@ -49,6 +50,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     trading: TradingStore
     positions: PositionStore
     config: ConfigStore
+    audit: Audit
     secrets: SecretsManager
     venues: Mapping[Venue, VenueClient]
     log: FilteringBoundLogger
@@ -94,6 +96,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             ),
         )
         trading = DynamoTable(aws, schema.TRADING, rng, prefix=prefix)
+        config = DynamoTable(aws, schema.CONFIG, rng, prefix=prefix)
         _let_garbage_wait()
         yield Runtime(
             clock=clock,
@@ -103,7 +106,8 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             queue=await open_queue(aws, schema.COPY, rng, prefix=prefix),
             trading=TradingStore(trading),
             positions=PositionStore(trading),
-            config=ConfigStore(DynamoTable(aws, schema.CONFIG, rng, prefix=prefix), cache),
+            config=ConfigStore(config, cache),
+            audit=Audit(config),
             secrets=SecretsManager(aws, clock, prefix=prefix),
             venues=venues,
             log=log,

@@ -76,7 +76,7 @@ class World:
         self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """One ingest service, until `stop` is set or it is cancelled."""
-        async with self._venues("ingest") as venues:
+        async with self.venues("ingest") as venues:
             ports = IngestPorts(
                 clock=self.clock,
                 rng=self.rng,
@@ -95,7 +95,7 @@ class World:
         self, owner: str, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """One order service, until `stop` is set or it is cancelled: cancelling it is its sudden death."""
-        async with self._venues(owner) as venues:
+        async with self.venues(owner) as venues:
             ports = OmsPorts(
                 owner=owner,
                 clock=self.clock,
@@ -112,7 +112,7 @@ class World:
             await serve_oms(ports, stop=stop, task_status=task_status)
 
     @asynccontextmanager
-    async def _venues(self, service: str) -> AsyncIterator[dict[Venue, VenueClient]]:
+    async def venues(self, service: str) -> AsyncIterator[dict[Venue, VenueClient]]:
         """Venue clients of one service: it has connections of its own, and shares the rate budgets."""
         addresses = self.simulator.addresses
         rest, socket = f"http://{HOST}:{addresses.rest_port}", f"ws://{HOST}:{addresses.socket_port}"

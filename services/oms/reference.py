@@ -57,11 +57,6 @@ class Reference:
         return self._config.share(event.product, event.shard, event.shards)
 
     @property
-    def products(self) -> tuple[Product, ...]:
-        """Every product, of a moment ago."""
-        return self._config.products
-
-    @property
     def controls(self) -> Controls:
         """What may be traded, of a moment ago."""
         return self._config.controls

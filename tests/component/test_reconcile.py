@@ -10,7 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from services.local.seed import Follower
+from services.local.seed import Follower, Team
+from services.local.world import World
 from services.simulator.actions import Place
 from services.simulator.rules import NewOrder
 from spider_common.domain.drift import Drift
@@ -33,6 +34,14 @@ LOTS = Decimal(10)
 
 class Desk(Bench):
     """A bench with ingest and two order services at work."""
+
+    def __init__(self, world: World, team: Team, lines: list[str]) -> None:
+        super().__init__(world, team, lines)
+        self.stopped = trio.Event()
+
+    def stop(self) -> None:
+        """The services end."""
+        self.stopped.set()
 
     def trade(self, side: str, lots: Decimal = LOTS, *, account: str = "") -> None:
         """At the market, by the leader or by somebody at an account's own screen."""
@@ -73,7 +82,7 @@ class Desk(Bench):
 async def open_desk(venue: Venue = Venue.OKX, *followers: Follower, services: int = 2) -> AsyncIterator[Desk]:
     async with open_bench(venue, followers=followers) as bench, trio.open_nursery() as nursery:
         desk = Desk(bench.world, bench.team, bench.lines)
-        stop = trio.Event()
+        stop = desk.stopped
         await nursery.start(lambda task_status: bench.world.serve_ingest(stop=stop, task_status=task_status))
         for number in range(services):
             await nursery.start(
