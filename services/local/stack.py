@@ -138,12 +138,20 @@ class Stack:
 
     Attributes:
         services: by name; `INGEST` is one, the others are order services.
+        environment: what the commands of `spider` want to be told.
     """
 
     def __init__(
-        self, *, ground: Ground, services: Mapping[str, Process], aws: Aws, client: httpx.AsyncClient
+        self,
+        *,
+        ground: Ground,
+        services: Mapping[str, Process],
+        environment: Mapping[str, str],
+        aws: Aws,
+        client: httpx.AsyncClient,
     ) -> None:
         self._ground, self._aws, self._http = ground, aws, client
+        self.environment = environment
         self._control = f"http://127.0.0.1:{ground.venues.control_port}"
         self._sqs = aws.client("sqs")
         self.services = services
@@ -225,7 +233,7 @@ async def open_services(
             )
             for name, module in ((INGEST, "ingest"), *((name, "oms") for name in order_services))
         }
-        stack = Stack(ground=ground, services=services, aws=aws, client=client)
+        stack = Stack(ground=ground, services=services, environment=environment, aws=aws, client=client)
         await provision(aws, prefix=PREFIX, queues=_QUEUES)
         await _store(aws, seed)
         for where, accounts in seed.venue_accounts.items():

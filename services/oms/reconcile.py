@@ -22,7 +22,7 @@ from spider_common.domain.drift import Asked, Drift, DriftKey, Known
 from spider_common.domain.held import AccountPositions
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue, shard_of
 from spider_common.domain.instruments import InstrumentList
-from spider_common.domain.intents import DeskAction, DeskEvent
+from spider_common.domain.intents import DeskEvent
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Correction, Product
@@ -256,7 +256,13 @@ class Reconciler:
                 return drift, event
             if row.value.unfinished or not reconciling.may_ask(drift, grace=self._pace.grace):
                 return drift, None
-        asked = Asked(ts=drift.seen, quantity=order.quantity, reduces=order.reduces, off=drift.off)
+        asked = Asked(
+            action=order.action,
+            ts=drift.seen,
+            quantity=order.quantity,
+            reduces=order.reduces,
+            off=drift.off,
+        )
         return msgspec.structs.replace(drift, asked=asked), _event(drift, asked, shards)
 
     async def _drop(self, drift: Stored[Drift]) -> None:
@@ -278,7 +284,7 @@ class Reconciler:
             symbol=drift.symbol,
             side=drift.position_side,
             reason=drift.reason,
-            detail=drift.detail,
+            refusal=drift.refusal.reason if drift.refusal else "",
             held=str(drift.held),
             planned=str(drift.planned),
             target=str(drift.target),
@@ -308,7 +314,7 @@ def _event(drift: Drift, asked: Asked, shards: int) -> DeskEvent:
         client=drift.client,
         symbol=drift.symbol,
         leader_side=drift.leader_side,
-        action=DeskAction.CORRECT,
+        action=asked.action,
         reduces=asked.reduces,
         cause=f"drift: {drift.reason}",
         ts_asked=asked.ts,

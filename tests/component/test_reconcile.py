@@ -14,6 +14,7 @@ from services.local.seed import Follower, Team
 from services.local.world import World
 from services.simulator.actions import Place
 from services.simulator.rules import NewOrder
+from spider_common.domain.control import TradingState
 from spider_common.domain.drift import Drift
 from spider_common.domain.identifiers import AccountId, ClientId, Venue
 from spider_common.domain.products import (
@@ -24,6 +25,7 @@ from spider_common.domain.products import (
     Leaving,
     Subscription,
 )
+from spider_common.stores.config_rows import Author, Scope
 from spider_common.stores.secrets import MemorySecrets
 from tests.ingest_rig import Bench, open_bench
 
@@ -260,3 +262,25 @@ async def test_an_account_that_never_tells_is_named_and_left_out(autojump_clock:
         assert desk.held(BRUNO) == 2 * LOTS
         assert await desk.reasons() == []
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("correction", "held"), [(Correction.ALERT, 10), (Correction.CORRECT, 4)])
+async def test_a_close_that_was_halted_is_caught_up_with(
+    correction: Correction, held: int, autojump_clock: MockClock
+) -> None:
+    """Law: what a leader closed while its followers were halted is told, and closed when that is over
+    where the subscription says so."""
+    async with open_desk(Venue.OKX, ANA) as desk:
+        await desk.change(correction=correction)
+        desk.trade("buy")
+        await trio.sleep(60)
+        by = Author(who="eva", ts=desk.world.clock.now(), from_where="here")
+        await desk.world.config.set_state(TradingState.HALTED, Scope(), by)
+        await trio.sleep(5)
+        desk.trade("sell", Decimal(6))
+        await trio.sleep(200)
+        assert desk.held(ANA) == LOTS
+        assert await desk.reasons() == [("ana", "denied")]
+        await desk.world.config.set_state(TradingState.ACTIVE, Scope(), by)
+        await trio.sleep(900)
+        assert desk.held(ANA) == held

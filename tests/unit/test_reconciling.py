@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spider_common.domain import reconciling
-from spider_common.domain.claims import Claim, Refusal, claims_of
-from spider_common.domain.drift import DRIFT_WORDS, Asked, Drift, DriftReason, Known
+from spider_common.domain.claims import Claim, claims_of
+from spider_common.domain.drift import DRIFT_WORDS, Asked, Drift, DriftReason, Known, Refusal
 from spider_common.domain.held import Held
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentKind
+from spider_common.domain.intents import DeskAction
 from spider_common.domain.orders import CopyState, PositionSide
 from spider_common.domain.positions import Book, Part, Resting, Waiting, part_key
 from spider_common.domain.products import Account, Correction, FixedNotional, FixedRatio, Subscription
@@ -108,8 +109,15 @@ def test_a_difference_has_its_reason(made: Claim, quantity: str, reason: DriftRe
 def test_a_refusal_explains_what_is_missing(state: CopyState, code: str, reason: DriftReason) -> None:
     """With its code."""
     refusal = Refusal(state=state, reason=code, ts=0)
-    drift = believed(claim("0", ruled=Decimal(2), refusal=refusal), quantity="0")
-    assert (drift.reason, drift.detail) == (reason, code)
+    drift = believed(claim("0", ruled=Decimal(2)), quantity="0")
+    assert drift.wants_explaining
+    known = reconciling.explain(drift, refusal)
+    assert (known.reason, known.refusal) == (reason, refusal)
+    assert reconciling.explain(drift, None) == drift
+    (later,) = look(claim("0", ruled=Decimal(2)), holds=held("0", ts=99), before=[known], now=99)
+    assert not later.says_more_than(known)
+    (more,) = look(claim("0", ruled=Decimal(3)), holds=held("0", ts=99), before=[known], now=99)
+    assert more.wants_explaining
 
 
 def test_coins_that_moved_are_the_clients_own() -> None:
@@ -190,6 +198,17 @@ def test_a_wrong_side_is_closed_before_the_right_one_is_opened() -> None:
     assert (second.quantity, second.reduces) == (1, False)
 
 
+@pytest.mark.parametrize(
+    ("planned", "target", "missed"),
+    [("3", "1", -2), ("-3", "0", 3), ("3", "2.8", None), ("1", "3", None), ("1", "-2", None)],
+)
+def test_a_close_that_was_refused_is_caught_up_with(planned: str, target: str, missed: int | None) -> None:
+    """Nothing is opened by it, and nothing below the least order is tried."""
+    order = repair(believed(claim(planned, target), quantity=planned), BTC)
+    assert (order and order.quantity) == missed
+    assert order is None or (order.action is DeskAction.CATCH_UP and order.reduces)
+
+
 def test_orders_that_reduce_go_first() -> None:
     """Of a client with both, only those; of other clients all."""
     drifts = [
@@ -205,7 +224,7 @@ def test_orders_that_reduce_go_first() -> None:
 def test_an_order_that_did_not_help_is_asked_for_again_much_later() -> None:
     """One that did is followed as soon as the rest is believed."""
     drift = believed(claim("1"), quantity="3")
-    asked = Asked(ts=0, quantity=Decimal(-2), reduces=True, off=drift.off)
+    asked = Asked(action=DeskAction.CORRECT, ts=0, quantity=Decimal(-2), reduces=True, off=drift.off)
     assert reconciling.may_ask(drift, grace=GRACE)
     assert not reconciling.may_ask(replace(drift, asked=asked), grace=GRACE)
     assert reconciling.may_ask(replace(drift, asked=asked, seen=10 * GRACE), grace=GRACE)
@@ -316,6 +335,10 @@ def test_an_order_against_drift_does_no_harm(
     for drift in after(seen, claims, side).values():
         order = repair(drift, BTC)
         if order is None:
+            continue
+        if order.action is DeskAction.CATCH_UP:
+            assert drift.planned * (drift.planned + order.quantity) >= 0
+            assert drift.off == 0
             continue
         assert drift.client not in unsettled
         assert drift.seen - drift.since >= GRACE

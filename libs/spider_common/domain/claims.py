@@ -9,7 +9,7 @@ from spider_common.domain.drafting import followers_instrument
 from spider_common.domain.drift import DriftReason
 from spider_common.domain.identifiers import ClientId, ProductId, shard_of
 from spider_common.domain.instruments import Instrument, InstrumentList
-from spider_common.domain.orders import CopyState, PositionSide
+from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book, Part, part_key
 from spider_common.domain.products import (
     Account,
@@ -20,26 +20,6 @@ from spider_common.domain.products import (
     copied_side,
 )
 from spider_common.domain.quantities import ZERO
-from spider_common.domain.reasons import Reason
-
-
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The newest order of a client in an instrument that came to nothing, and why."""
-
-    state: CopyState
-    reason: str
-    ts: int
-
-    @property
-    def drift(self) -> DriftReason:
-        """What it says of a part that is less than the rule gives."""
-        if self.reason == Reason.NO_INSTRUMENT:
-            return DriftReason.MISSING_INSTRUMENT
-        if "leverage" in self.reason:
-            return DriftReason.LEVERAGE_CAP
-        return {CopyState.DENIED: DriftReason.DENIED, CopyState.REJECTED: DriftReason.REJECTED}.get(
-            self.state, DriftReason.SKIPPED
-        )
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +29,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         symbol, leader_side: the leader's position that it copies.
         ruled: what the rule gives for all that the leader holds; None where that depends on how it came.
         unsettled: why what the account holds may still change by our own orders; None: it will not.
-        refusal: see `Refusal`; None if there was none.
     """
 
     product: ProductId
@@ -60,7 +39,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     part: Part
     ruled: Decimal | None = None
     unsettled: DriftReason | None = None
-    refusal: Refusal | None = None
     correction: Correction = Correction.OFF
 
     def side(self) -> PositionSide:

@@ -8,8 +8,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
-from spider_common.domain.orders import PositionSide
+from spider_common.domain.intents import DeskAction
+from spider_common.domain.orders import CopyState, PositionSide
 from spider_common.domain.products import Correction
+from spider_common.domain.reasons import Reason
 
 
 class DriftReason(StrEnum):
@@ -38,6 +40,8 @@ class DriftReason(StrEnum):
 
 _ALARMING: Final = frozenset({DriftReason.REJECTED, DriftReason.MANUAL_TRADE, DriftReason.TRANSFER})
 
+_OF_ORDERS: Final = frozenset({DriftReason.REJECTED, DriftReason.NOT_COPIED})
+
 DRIFT_WORDS: Final = {
     DriftReason.SETTLING: "The difference is younger than the grace time: orders may be under way.",
     DriftReason.IN_DOUBT: "An order of the client is in doubt or held behind one.",
@@ -56,6 +60,25 @@ DRIFT_WORDS: Final = {
 }
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The newest order of a client in an instrument that came to nothing, and why."""
+
+    state: CopyState
+    reason: str
+    ts: int
+
+    @property
+    def drift(self) -> DriftReason:
+        """What it says of a part that is less than the rule gives."""
+        if self.reason == Reason.NO_INSTRUMENT:
+            return DriftReason.MISSING_INSTRUMENT
+        if "leverage" in self.reason:
+            return DriftReason.LEVERAGE_CAP
+        return {CopyState.DENIED: DriftReason.DENIED, CopyState.REJECTED: DriftReason.REJECTED}.get(
+            self.state, DriftReason.SKIPPED
+        )
+
+
 class DriftKey(NamedTuple):
     """Names a drift. `client` is empty for the leader's own position."""
 
@@ -69,6 +92,7 @@ class DriftKey(NamedTuple):
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The last order against a drift: asked for at `ts` (Unix ns) because of `off`."""
 
+    action: DeskAction
     ts: int
     quantity: Decimal
     reduces: bool
@@ -86,7 +110,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         held: the part of it that counts as this subscription's.
         planned, target: as in `spider_common.domain.positions.Part`.
         ruled: see `Claim`.
-        detail: the code of a refusal, where that is the reason.
+        refusal: see `Refusal`, where that is the reason.
         since: when this difference was first looked at, Unix ns; anew once orders cannot change it any more.
         seen: the time of the newest fact that was looked at when this was written.
         asked: see `Asked`.
@@ -106,10 +130,10 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     target: Decimal
     ruled: Decimal | None
     reason: DriftReason
-    detail: str
     correction: Correction
     since: int
     seen: int
+    refusal: Refusal | None = None
     asked: Asked | None = None
 
     @property
@@ -125,6 +149,11 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def off(self) -> Decimal:
         """What is held beyond what was ordered: the difference that our own plans do not know."""
         return self.held - self.planned
+
+    @property
+    def wants_explaining(self) -> bool:
+        """Whether an order of ours that came to nothing may be the reason, and none is known."""
+        return self.reason in _OF_ORDERS and self.refusal is None
 
     def says_more_than(self, before: "Drift | None") -> bool:
         """Whether it is worth keeping: a newer look at the same is not."""

@@ -11,18 +11,19 @@ from typing import Final
 import msgspec
 
 from spider_common.domain.claims import Claim
-from spider_common.domain.drift import Drift, DriftKey, DriftReason, Known
+from spider_common.domain.drift import Drift, DriftKey, DriftReason, Known, Refusal
 from spider_common.domain.held import Held
 from spider_common.domain.identifiers import ClientId, ProductId
 from spider_common.domain.instruments import Instrument, InstrumentKind
+from spider_common.domain.intents import DeskAction
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Part
 from spider_common.domain.products import Account, Correction
 from spider_common.domain.quantities import ZERO, toward_zero
-from spider_common.domain.reasons import Reason
 
 AGAIN: Final = 10
 """So many grace times after an order against drift that changed nothing, another one is asked for."""
+_REFUSED: Final = frozenset({DriftReason.REJECTED, DriftReason.DENIED, DriftReason.SKIPPED})
 _UNSETTLED: Final = frozenset({DriftReason.IN_DOUBT, DriftReason.OPEN_ORDER})
 
 
@@ -84,7 +85,10 @@ def _drift(
     since = now
     if old is not None and (old.off, old.planned) == (off, part.planned):
         since = old.since if (old.reason in _UNSETTLED) == (unsettled is not None) else now
-    reason, detail = _reason(instrument, claim, part, off)
+    refusal = None
+    if old is not None and (old.planned, old.target, old.ruled) == (part.planned, part.target, claim.ruled):
+        refusal = old.refusal
+    reason = _reason(instrument, claim, part, off, refusal)
     if reason is None:
         return None
     if unsettled is not None:
@@ -106,32 +110,35 @@ def _drift(
         target=part.target,
         ruled=claim.ruled,
         reason=reason,
-        detail=detail,
         correction=claim.correction,
         since=since,
         seen=held.ts,
+        refusal=refusal,
         asked=old.asked if old is not None else None,
     )
 
 
-def _reason(instrument: Instrument, claim: Claim, part: Part, off: Decimal) -> tuple[DriftReason | None, str]:
+def _reason(
+    instrument: Instrument, claim: Claim, part: Part, off: Decimal, refusal: Refusal | None
+) -> DriftReason | None:
     if off:
-        spot = instrument.kind is InstrumentKind.SPOT
-        return DriftReason.TRANSFER if spot else DriftReason.MANUAL_TRADE, ""
-    refused = claim.refusal
+        return DriftReason.TRANSFER if instrument.kind is InstrumentKind.SPOT else DriftReason.MANUAL_TRADE
     left = abs(part.planned - part.target)
-    if left >= max(instrument.minimum_base, instrument.lot_base):
-        if refused is not None:
-            return refused.drift, refused.reason
-        return DriftReason.REJECTED, ""
+    if left >= instrument.minimum_base:
+        return DriftReason.REJECTED if refusal is None else refusal.drift
     short = ZERO if claim.ruled is None else abs(claim.ruled) - abs(part.target)
-    if short >= max(instrument.minimum_base, instrument.lot_base):
-        if refused is not None:
-            return refused.drift, refused.reason
-        return DriftReason.NOT_COPIED, ""
+    if short >= instrument.minimum_base:
+        return DriftReason.NOT_COPIED if refusal is None else refusal.drift
     if not left:
-        return None, ""
-    return DriftReason.ROUNDING if left < instrument.lot_base else DriftReason.MINIMUM, ""
+        return None
+    return DriftReason.ROUNDING if left < instrument.lot_base else DriftReason.MINIMUM
+
+
+def explain(drift: Drift, refusal: Refusal | None) -> Drift:
+    """The drift with the newest order of the client in the instrument that came to nothing, if any did."""
+    if refusal is None:
+        return drift
+    return msgspec.structs.replace(drift, reason=refusal.drift, refusal=refusal)
 
 
 def without_instrument(claim: Claim, *, now: int, before: Known) -> Drift | None:
@@ -154,7 +161,6 @@ def without_instrument(claim: Claim, *, now: int, before: Known) -> Drift | None
         target=ZERO,
         ruled=claim.ruled,
         reason=DriftReason.MISSING_INSTRUMENT,
-        detail=Reason.NO_INSTRUMENT,
         correction=claim.correction,
         since=old.since if old is not None else now,
         seen=now,
@@ -196,7 +202,6 @@ def leader_drift(
         target=known,
         ruled=None,
         reason=DriftReason.LEADER_UNKNOWN if held.ts - since >= grace else DriftReason.SETTLING,
-        detail="",
         correction=Correction.OFF,
         since=since,
         seen=held.ts,
@@ -204,8 +209,12 @@ def leader_drift(
 
 
 class Repair(msgspec.Struct, frozen=True, kw_only=True):
-    """An order against drift: signed base quantity; one that `reduces` opens nothing."""
+    """An order against drift: signed base quantity; one that `reduces` opens nothing.
 
+    CORRECT: of that quantity. CATCH_UP: of what the part lacks when it is planned.
+    """
+
+    action: DeskAction
     quantity: Decimal
     reduces: bool
 
@@ -213,17 +222,26 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
 def repair(drift: Drift, instrument: Instrument) -> Repair | None:
     """The order that takes a drift away, or a first part of it: none passes through zero.
 
-    Only what others did to a swap's position is taken back. What orders of ours may still change is left
-    to them, and coins that came or went are the client's own.
+    Closes of ours that were refused are made up for, and what others did to a swap's position is taken
+    back. What orders of ours may still change is left to them, and coins that came or went are the client's.
     """
-    if drift.reason is not DriftReason.MANUAL_TRADE or drift.correction is not Correction.CORRECT:
+    if drift.correction is not Correction.CORRECT:
+        return None
+    if drift.reason in _REFUSED and not drift.off:
+        missed = drift.target - drift.planned
+        enough = abs(missed) >= instrument.minimum_base
+        if not enough or missed * drift.planned >= 0 or drift.target * drift.planned < 0:
+            return None
+        return Repair(action=DeskAction.CATCH_UP, quantity=missed, reduces=True)
+    if drift.reason is not DriftReason.MANUAL_TRADE:
         return None
     reduces = drift.off * drift.position > 0
     amount = min(abs(drift.off), abs(drift.position)) if reduces else abs(drift.off)
     amount = toward_zero(amount, instrument.lot_base)
     if amount < instrument.minimum_base:
         return None
-    return Repair(quantity=amount.copy_sign(-drift.off), reduces=reduces)
+    quantity = amount.copy_sign(-drift.off)
+    return Repair(action=DeskAction.CORRECT, quantity=quantity, reduces=reduces)
 
 
 def may_ask(drift: Drift, *, grace: int) -> bool:
