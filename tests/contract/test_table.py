@@ -23,6 +23,8 @@ from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.memory_table import MemoryTable
 from spider_common.stores.provision import provision
 from spider_common.stores.table import (
+    MAX_ROW_BYTES,
+    PACK_FROM,
     Ambiguous,
     Busy,
     Conflict,
@@ -191,7 +193,7 @@ async def test_get_all_gives_those_that_are_there(table: Table) -> None:
 
 async def test_limits_are_refused_before_anything_is_sent(table: Table) -> None:
     """Law: a row or write over DynamoDB's limits raises TooLarge that names it; nothing is stored."""
-    big = Row(pk="p", sk="big", doc="x" * 409_600)
+    big = Row(pk="p", sk="big", doc=random.Random(1).randbytes(409_600).hex())  # compressed, half of that
     small = Put(Row(pk="p", sk="small", doc="-"))
     with pytest.raises(TooLarge, match="p / big"):
         await table.write(small, Put(big))
@@ -215,6 +217,19 @@ async def test_a_row_just_under_the_limit_is_stored(table: Table) -> None:
     full = replace(row, doc="x" * 404_000)  # moto refuses at 405,000 where DynamoDB does at 409,600
     await table.write(Put(full))
     assert await table.get(full.key) == replace(full, version=1)
+
+
+@pytest.mark.parametrize("length", [PACK_FROM - 1, PACK_FROM, 3 * MAX_ROW_BYTES])
+async def test_a_long_document_is_stored_compressed(table: Table, length: int) -> None:
+    """Law: a document of any length comes back as it was, from the table and from an index, as long as
+    compressed it fits; beside one that would not fit nothing is stored."""
+    row = Row(pk="p", sk="s", doc="é" + "x" * (length - 1), index={"alpha": Key("a", "s")})
+    (stored,) = await table.write(Put(row))
+    assert stored == replace(row, version=1)
+    assert await table.get(row.key) == stored
+    assert await _all(table, "a", index="alpha") == [stored]
+    (again,) = await table.write(Put(replace(stored, doc=stored.doc + "y")))
+    assert await table.get(row.key) == again
 
 
 async def test_the_twins_index_lags_by_the_clock(autojump_clock: trio.testing.MockClock) -> None:

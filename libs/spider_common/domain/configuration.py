@@ -4,13 +4,16 @@ An item is a product, a client or a subscription: each is changed by itself. `co
 and refuses what does not fit together.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Final, NamedTuple
 
 import msgspec
 
-from spider_common.domain.identifiers import AccountId, ClientId, ProductId
+from spider_common.domain.identifiers import AccountId, ClientId, ProductId, shard_of
 from spider_common.domain.products import (
+    CLIENTS_A_SHARD,
     Account,
     Client,
     CopyRule,
@@ -184,6 +187,7 @@ def problems(desk: Desk) -> Iterator[str]:
                 yield f"{name}: {part!r} is no name; write letters without '#', '/' or space around them"
     yield from _account_problems(desk)
     yield from _subscription_problems(desk)
+    yield from _shard_problems(desk)
     yield from _loops(desk)
 
 
@@ -229,6 +233,26 @@ def _subscription_problems(desk: Desk) -> Iterator[str]:
                 f"{name}: account: {each.account!r} is no account of client {each.client!r}; "
                 f"add it to its accounts or name one of {', '.join(accounts) or 'them'}"
             )
+
+
+def _shard_problems(desk: Desk) -> Iterator[str]:
+    for product in desk.products:
+        clients = [each.client for each in desk.subscriptions if each.product == product.product]
+        fullest = _fullest_shard(clients, product.shards)
+        if fullest > CLIENTS_A_SHARD:
+            enough = next(n for n in count(product.shards) if _fullest_shard(clients, n) <= CLIENTS_A_SHARD)
+            yield (
+                f"product/{product.product}: shards: {fullest} clients fall into one of {product.shards}, "
+                f"which holds {CLIENTS_A_SHARD}; write {enough} or, where it is stored already, "
+                "add a product and move clients there"
+            )
+
+
+def _fullest_shard(clients: Sequence[ClientId], shards: int) -> int:
+    """The most clients that fall into one shard."""
+    if len(clients) <= CLIENTS_A_SHARD:
+        return len(clients)
+    return max(Counter(shard_of(client, shards) for client in clients).values())
 
 
 def _loops(desk: Desk) -> Iterator[str]:

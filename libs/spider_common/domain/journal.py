@@ -26,6 +26,8 @@ from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
 
 _MS: Final = 1_000_000
+WORDS: Final = 200
+"""Characters kept of what a venue says of an order: a row has room for all of its orders' words."""
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,7 +154,7 @@ def accept(intent: Intent, venue_order_id: VenueOrderId | None) -> Intent:
 def reject(intent: Intent, reason: str) -> Intent:
     """The venue proved that it has refused the order."""
     return msgspec.structs.replace(
-        intent, state=step(intent.state, CopyState.REJECTED), reason=reason, doubt=None
+        intent, state=step(intent.state, CopyState.REJECTED), reason=reason[:WORDS], doubt=None
     )
 
 
@@ -171,7 +173,7 @@ def doubt(intent: Intent, *, why: str, expires: int, now: int) -> Intent:
     since = intent.doubt.since if intent.doubt else now
     expires = max(expires, intent.doubt.expires) if intent.doubt else expires
     state = intent.state if intent.state is CopyState.IN_DOUBT else step(intent.state, CopyState.IN_DOUBT)
-    unknown = Doubt(expires=expires, why=why, since=since)
+    unknown = Doubt(expires=expires, why=why[:WORDS], since=since)
     return msgspec.structs.replace(intent, state=state, doubt=unknown, waited=True)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -248,6 +249,11 @@ class Subscription(CopyRule, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     client_limits: Limits = Limits()
     left: bool = False
     since: int = 0
+
+
+CLIENTS_A_SHARD: Final = 500
+"""What an event plans for a shard is one row, which holds the orders of so many clients twice over, even when
+all are in doubt."""
 
 
 class ProductSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

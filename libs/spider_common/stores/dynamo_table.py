@@ -1,9 +1,10 @@
 """`DynamoTable`: the `Table` port over DynamoDB.
 
-Attributes of an item: pk, sk, doc, version, expires, `<index>_pk` and `<index>_sk` for each index that
-it is in, and `write_id`, which names the write that stored it. A write whose condition fails on an item
-that carries its own id had been done by an earlier attempt whose answer was lost: that is success, not
-a conflict. So repeating, which `Aws.call` does, never turns a lost answer into a false `Conflict`.
+Attributes of an item: pk, sk, doc (text, or bytes where it is compressed), version, expires, `<index>_pk`
+and `<index>_sk` for each index that it is in, and `write_id`, which names the write that stored it. A write
+whose condition fails on an item that carries its own id had been done by an earlier attempt whose answer
+was lost: that is success, not a conflict. So repeating, which `Aws.call` does, never turns a lost answer
+into a false `Conflict`.
 """
 
 import random
@@ -29,6 +30,8 @@ from spider_common.stores.table import (
     check_changes,
     check_keys,
     check_row,
+    packed,
+    unpacked,
 )
 
 _BATCH: Final = 25  # BatchWriteItem's limit
@@ -48,7 +51,7 @@ _CONTENTION: Final = frozenset(
     }
 )
 
-_Item = dict[str, dict[str, str]]
+_Item = dict[str, dict[str, Any]]
 
 
 class DynamoTable:
@@ -222,9 +225,10 @@ class DynamoTable:
         return {"Delete": {**action, "Key": _item_key(change.key)}}
 
     def _item(self, row: Row, write_id: str) -> _Item:
+        doc = packed(row.doc)
         item: _Item = {
             **_item_key(row.key),
-            "doc": {"S": row.doc},
+            "doc": {"S": doc} if isinstance(doc, str) else {"B": doc},
             "version": {"N": str(row.version + 1)},
             "write_id": {"S": write_id},
         }
@@ -236,11 +240,11 @@ class DynamoTable:
             item["expires"] = {"N": str(row.expires)}
         return item
 
-    def _row(self, item: Mapping[str, Mapping[str, str]]) -> Row:
+    def _row(self, item: Mapping[str, Mapping[str, Any]]) -> Row:
         return Row(
             pk=item["pk"]["S"],
             sk=item["sk"]["S"],
-            doc=item["doc"]["S"],
+            doc=unpacked(next(iter(item["doc"].values()))),
             version=int(item["version"]["N"]),
             index={
                 name: Key(item[index.partition]["S"], item[index.sort]["S"])
