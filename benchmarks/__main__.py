@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 import benchmarks
-from benchmarks import sockets
-from benchmarks.measure import IN_FLIGHT, Figure
+from benchmarks import fanout, sockets
+from benchmarks.measure import IN_FLIGHT, Figure, Reading
 
 _OUTPUT = Path("bench.json")
 
@@ -58,19 +58,29 @@ def main() -> int:
                     "goal": figure.goal,
                 }
             )
-    readings = sockets.run()
+    readings = [*sockets.run(), *fanout.run()]
+    missed += sum(reading.is_missed for reading in readings)
     _print(rows)
     print()
     _print(
         [
-            ("measurement", "unit", "value"),
-            *((reading.what, reading.unit, f"{reading.value:.1f}") for reading in readings),
+            ("measurement", "unit", "value", "", "goal"),
+            *(
+                (reading.what, reading.unit, f"{reading.value:.3g}", "", _goal(reading))
+                for reading in readings
+            ),
         ]
     )
     machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "in_flight": IN_FLIGHT}
     told = {"machine": machine, "figures": entries, "readings": msgspec.to_builtins(readings)}
     _OUTPUT.write_text(json.dumps(told, indent=2) + "\n")
     return 1 if missed else 0
+
+
+def _goal(reading: Reading) -> str:
+    if reading.goal is None:
+        return ""
+    return f"<= {reading.goal:.3g} {'MISSED' if reading.is_missed else 'met'}"
 
 
 def _print(rows: Sequence[Sequence[str]]) -> None:

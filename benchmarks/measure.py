@@ -40,11 +40,16 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure that stands by itself, read once."""
+    """A figure that stands by itself, read once. `goal`: it is to be at most this."""
 
     what: str
     value: float
     unit: str
+    goal: float | None = None
+
+    @property
+    def is_missed(self) -> bool:
+        return self.goal is not None and self.value > self.goal
 
 
 def compare(

@@ -6,7 +6,7 @@ from collections import Counter
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spider_common import schema
@@ -80,6 +80,7 @@ def product(clients: int, shards: int) -> Product:
     )
 
 
+@settings(max_examples=20)
 @given(clients=st.integers(CLIENTS_A_SHARD - 2, 3 * CLIENTS_A_SHARD), shards=st.integers(1, 5))
 def test_a_product_has_shards_enough_for_its_clients(clients: int, shards: int) -> None:
     """Law: a desk is refused exactly if a shard is over-full, by an error that names enough shards."""
