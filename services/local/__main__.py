@@ -1,4 +1,4 @@
-"""`python -m services.local up|demo`: the whole system on this machine."""
+"""`python -m services.local up|demo|chaos`: the whole system on this machine."""
 
 import argparse
 import random
@@ -12,6 +12,7 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
+from services.local.chaos import EVENTS, chaos
 from services.local.demo import demo
 from services.local.processes import ProcessFailed
 from services.local.seed import THREE_VENUES, seed_teams
@@ -19,6 +20,7 @@ from services.local.stack import open_stack
 
 LOGS: Final = Path(".spider/logs")
 REPORT: Final = Path("demo.json")
+CHAOS_REPORT: Final = Path("chaos.json")
 
 
 async def up(console: Console, chosen: int) -> int:
@@ -37,17 +39,21 @@ async def up(console: Console, chosen: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services.local", description=__doc__)
-    parser.add_argument("command", choices=["up", "demo"])
+    parser.add_argument("command", choices=["up", "demo", "chaos"])
     parser.add_argument("--seed", type=int, default=1, help="which session and which keys")
+    parser.add_argument("--events", type=int, default=EVENTS, help="chaos: how many leader events at least")
     arguments = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140)  # a log is as wide as it needs
     for log in LOGS.glob("*.log"):
         log.unlink()
-    work = (
-        partial(up, console, arguments.seed)
-        if arguments.command == "up"
-        else partial(demo, chosen=arguments.seed, logs=LOGS, report=REPORT, console=console)
-    )
+    seed = arguments.seed
+    work = {
+        "up": partial(up, console, seed),
+        "demo": partial(demo, chosen=seed, logs=LOGS, report=REPORT, console=console),
+        "chaos": partial(
+            chaos, chosen=seed, events=arguments.events, logs=LOGS, report=CHAOS_REPORT, console=console
+        ),
+    }[arguments.command]
     try:
         return trio.run(work)
     except* ProcessFailed as failed:

@@ -9,6 +9,8 @@ As it comes, moto differs from AWS in some things that a system under load notic
   not see a group that becomes free. Here it looks anew every few milliseconds.
 - Messages of a group that were not deleted in time come again one by one, the last one first. Here they
   come in their order.
+- With each message sent or received it counts those there several times, and asks the clock about each one: who
+  falls behind falls further behind. Here the clock is asked once.
 
 docs/decisions/0004-moto-under-load.md has the reasons; tests/contract/test_local_aws.py the proof.
 """
@@ -25,9 +27,11 @@ from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import DynamoDBBackend
 from moto.server import main as serve
-from moto.sqs.models import Queue, SQSBackend
+from moto.sqs.models import Message, Queue, SQSBackend
 
-_one_writer: Final = threading.RLock()  # moto serves each request in a thread of its own
+# moto serves each request in a thread of its own
+_one_writer: Final = threading.RLock()
+_one_receiver: Final = threading.Lock()
 
 
 _put_one: Final = DynamoDBBackend.put_item
@@ -59,18 +63,40 @@ def receive_message(
 ) -> list[Any]:
     """In place of moto's: short polls until something is there or the wait is over."""
     until = time.monotonic() + wait_s
+    queue = backend.get_queue(queue_name)
     while True:
-        with _one_writer:
-            _give_back_expired(backend.get_queue(queue_name))
-            found = _receive_once(backend, queue_name, count, 0, *arguments, **named)
+        with _one_receiver:
+            _give_back_expired(queue)
+            busy = queue.pending_message_groups
+            found: list[Any] = []
+            if any(each.group_id not in busy for each in queue.messages):
+                found = _receive_once(backend, queue_name, count, 0, *arguments, **named)
         if found or time.monotonic() >= until:
             return found
         time.sleep(_LOOK_EVERY_S)
 
 
+def messages(queue: Queue) -> list[Message]:
+    """In place of moto's: those that may be received."""
+    now = time.time() * 1_000
+    return [each for each in queue._messages if each.visible_at < now >= each.delayed_until]  # noqa: SLF001 as moto does
+
+
+def approximate_number_of_messages_not_visible(queue: Queue) -> int:
+    """In place of moto's: those that were received and not deleted."""
+    now = time.time() * 1_000
+    return sum(each.visible_at >= now for each in queue._messages)  # noqa: SLF001 as moto does
+
+
+def approximate_number_of_messages_delayed(queue: Queue) -> int:
+    """In place of moto's: those that nobody may receive yet."""
+    now = time.time() * 1_000
+    return sum(each.delayed_until > now for each in queue._messages)  # noqa: SLF001 as moto does
+
+
 def _give_back_expired(queue: Queue) -> None:
     """Takes what nobody has deleted in time out of the messages in flight, all at once."""
-    for message in [each for each in queue.pending_messages if each.visible]:
+    for message in queue.pending_messages & set(queue.messages):
         queue.pending_messages.remove(message)
 
 
@@ -104,6 +130,12 @@ def main() -> None:
         (SQSBackend, receive_message),
     ):
         setattr(backend, replacement.__name__, replacement)
+    for counted in (
+        messages,
+        approximate_number_of_messages_not_visible,
+        approximate_number_of_messages_delayed,
+    ):
+        setattr(Queue, counted.__name__, property(counted))
     # a list of folders that moto reads from disk for every request
     backends.list_of_moto_modules = partial(tuple, tuple(backends.list_of_moto_modules()))
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request costs more than some requests

@@ -23,11 +23,15 @@ from services.simulator.http import serve_http
 from services.simulator.request import Request, Response
 from spider_common.network import Network, SystemNetwork
 from spider_common.sdk import http
+from spider_common.sdk.pool import Limits
 
 Failure = Literal["throttle", "fail", "fail_after", "reset", "reset_after"]
 
 HOST: Final = "127.0.0.1"
 _LONGEST_S: Final = 30.0  # longer than the longest poll of a queue
+# More than all services have open together: a request that waits here would go on to AWS when nobody wants
+# its answer any more, and hold up those that come after it.
+_LIMITS: Final = Limits(per_host=512, total=512)
 _ROUNDING: Final = 1e-9
 _RESET: Final = struct.pack("ii", 1, 0)  # linger on, for no time: closing resets the connection
 _OF_ONE_HOP: Final = frozenset(
@@ -186,7 +190,7 @@ async def serve_proxy(
     task_status: trio.TaskStatus[Ports] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until cancelled; starts with its ports, and with no faults."""
-    transport = http.TrioTransport(network=network, deadline=_LONGEST_S)
+    transport = http.TrioTransport(network=network, limits=_LIMITS, deadline=_LONGEST_S)
     async with http.client(transport) as client, trio.open_nursery() as nursery:
         proxy = FaultyProxy(upstream, client, rng)
         listener, port = await network.listen(HOST, 0)

@@ -22,7 +22,9 @@ LISTED: Final = {
 
 
 def rule_of(follower: Follower, drift: Decimal = EQUITY_DRIFT) -> CopyRule:
-    """What the checker has to know of a follower: its ratio, or the bounds of it."""
+    """What the checker has to know of a follower: its ratio, or the bounds of it; 0 of one that is off."""
+    if not follower.trading:
+        return CopyRule.fixed(follower.account, Decimal(0))
     if isinstance(follower.sizing, FixedRatio):
         return CopyRule.fixed(follower.account, follower.sizing.ratio)
     if not isinstance(follower.sizing, EquityProportional):

@@ -26,13 +26,14 @@ LEADER_DEPOSIT: Final = Decimal(1_000_000)
 
 
 class Follower(msgspec.Struct, frozen=True, kw_only=True):
-    """A client, its account at a venue, what it is worth and how it copies."""
+    """A client, its account at a venue, what it is worth and how it copies; `trading`: whether it does."""
 
     client: str
     sizing: Sizing
     deposit: Decimal
     venue: Venue = Venue.OKX
     hedge_mode: bool = False
+    trading: bool = True
 
     @property
     def account(self) -> AccountId:
@@ -142,6 +143,7 @@ def _product(team: Team, shards: int) -> Product:
                 client=ClientId(each.client),
                 account=Account(account=each.account, venue=each.venue, hedge_mode=each.hedge_mode),
                 sizing=each.sizing,
+                trading=each.trading,
             )
             for each in team.followers
         ),
