@@ -6,6 +6,8 @@ SHELL := bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SEEDS ?= 10
+SEED ?= 1
+EVENTS ?= 200
 FRAMES ?= 100000
 ARGS ?=
 
@@ -20,7 +22,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench simulate fuzz format lock clean
+.PHONY: help demo up test check bench simulate chaos fuzz format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +48,9 @@ bench: $(READY) ## Measure our wire beside others, and 500 sockets of an ingest 
 simulate: $(READY) ## Run SEEDS=10 simulated hours, each twice, and compare the traces
 	$(BIN)/spider simulate --seeds $(SEEDS)
 
+chaos: $(READY) ## Copy EVENTS=200 leader events while services, Redis, AWS and venues fail as SEED=1 says; write chaos.json
+	$(PY) -m services.local chaos --seed $(SEED) --events $(EVENTS)
+
 fuzz: $(READY) ## Read FRAMES=100000 mutated frames of each venue's socket
 	$(PY) -m tests.venues.fuzz $(FRAMES)
 
@@ -59,7 +64,7 @@ lock: $(READY) ## Resolve locks/ anew from pyproject.toml, keeping what still fi
 	for group in $(HELD); do $(COMPILE) --group $$group --constraints locks/dev.txt --output-file locks/$$group.txt; done
 
 clean: ## Remove .venv, caches and results
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .spider dist demo.json bench.json
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .spider dist demo.json bench.json chaos.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip takes its settings (a mirror, certificates) from where the machine keeps them, and compiles what it installs,

@@ -9,8 +9,8 @@ As it comes, moto differs from AWS in some things that a system under load notic
   not see a group that becomes free. Here it looks anew every few milliseconds.
 - Messages of a group that were not deleted in time come again one by one, the last one first. Here they
   come in their order.
-- With each message sent or received it counts those there several times, and asks the clock about each one: who
-  falls behind falls further behind. Here the clock is asked once.
+- With each message sent or received it counts those there several times, and asks the clock about each:
+  who falls behind falls further behind. Here the clock is asked once.
 
 docs/decisions/0004-moto-under-load.md has the reasons; tests/contract/test_local_aws.py the proof.
 """

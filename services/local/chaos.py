@@ -49,7 +49,7 @@ _NS_AN_EVENT: Final = 350_000_000
 """About three leader events a second: what moto keeps up with on two cores that do all the rest beside it."""
 _EVENTS_A_ROUND: Final = 110  # at least, of the three leaders' sessions together
 _SETTLE_WITHIN_S: Final = 90.0
-_QUIET_S: Final = 5.0  # in which whatever was left behind by the dead comes back: a lease, a message
+_QUIET_S: Final = 7.0  # in which what the dead have left behind comes back: a message, then a lease
 _LOOK_EVERY_S: Final = 0.5
 _STARTS: Final = 8  # tries to start a service while AWS does not answer
 
@@ -76,8 +76,8 @@ class Struck(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kills, pauses: by service, pauses each longer than the lease.
-        redis: how often Redis died and came back with nothing in it; `redis_missed`: how often a service found
-            it gone.
+        redis: how often Redis died and came back with nothing in it.
+        redis_missed: how often a service found it gone.
         aws, venues: answers and events struck, by kind.
         failed_starts: services that ended at their start because AWS did not answer, and were started again.
         takeovers: rows taken over from an owner that was gone for longer than its lease.
@@ -345,8 +345,7 @@ async def _settled(stack: Stack, logs: Path) -> _End:
     deadline = quiet_since + _SETTLE_WITHIN_S
     while True:
         ledgers = await stack.ledgers()
-        entries, queued = sum(map(len, ledgers.values())), await stack.messages(schema.COPY)
-        if entries != size or queued:
+        if (entries := sum(map(len, ledgers.values()))) != size:
             size, quiet_since = entries, trio.current_time()
         is_late = trio.current_time() > deadline
         if is_late or trio.current_time() - quiet_since >= _QUIET_S:

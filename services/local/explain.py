@@ -99,7 +99,7 @@ def _fills(entries: Sequence[Entry], team: Team) -> Iterator[_Fill]:
 
 
 def _intents(plans: Sequence[JournalRow], fill: _Fill, follower: Follower) -> tuple[Intent, ...]:
-    """What was planned for a follower of the first fact that has the fill in it. `plans` are in their order."""
+    """What was planned for a follower of the first fact that has the fill in it. `plans` are in order."""
     for row in plans:
         event = row.event
         mine = shard_of(ClientId(follower.client), event.shards) == event.shard

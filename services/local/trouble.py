@@ -81,10 +81,10 @@ def draw_troubles(
         return rng.randrange(length)
 
     def of_service(kills: int, pauses: int) -> list[Kill | Pause]:
-        strikes: list[Kill | Pause] = [_kill(rng, moment()) for _ in range(kills)]
-        for _ in range(pauses):
-            strikes.append(Pause(at=moment(), duration=lease + rng.randint(*_PAST_THE_LEASE)))
-        return sorted(strikes, key=lambda strike: strike.at)
+        deaths = [_kill(rng, moment()) for _ in range(kills)]
+        longest = [lease + rng.randint(*_PAST_THE_LEASE) for _ in range(pauses)]
+        stops = [Pause(at=moment(), duration=duration) for duration in longest]
+        return sorted([*deaths, *stops], key=lambda strike: strike.at)
 
     services = {name: of_service(KILLS_OF_OMS, PAUSES_OF_OMS) for name in order_services}
     services[ingest] = of_service(_KILLS_OF_INGEST, _PAUSES_OF_INGEST)
@@ -122,9 +122,8 @@ def _faults(rng: random.Random, leaders: Sequence[str], followers: Sequence[str]
     for (
         leader
     ) in leaders:  # the last push of an order may come late, but not be lost: see schedule._of_leader
-        for kind in _OF_LEADERS:
-            faults.append((Arm(fault=Fault(kind=kind, account=leader, nth=rng.randint(1, 3))),))
-        faults.append((AnnounceClose(account=leader),))
+        of_leader = [Fault(kind=kind, account=leader, nth=rng.randint(1, 3)) for kind in _OF_LEADERS]
+        faults += [*((Arm(fault=fault),) for fault in of_leader), (AnnounceClose(account=leader),)]
     return [
         *faults,
         (DropSockets(account=rng.choice(followers)),),
