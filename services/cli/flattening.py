@@ -20,9 +20,9 @@ from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Product, Subscription
 from spider_common.domain.quantities import ZERO
-from spider_common.stores.audit import Audit
+from spider_common.stores.audit import Audit, Author
 from spider_common.stores.config import ConfigStore
-from spider_common.stores.config_rows import Author, Scope
+from spider_common.stores.config_rows import Scope
 from spider_common.stores.positions import PositionStore
 from spider_common.stores.trading import TradingStore
 

@@ -378,7 +378,7 @@ async def _wrong_positions(stack: Stack, ledgers: Ledgers, rows: Sequence[Journa
     wrong = []
     for (client, symbol), quantity in executed(ledgers, TEAMS).items():
         intent = next((each for key, each in intents.items() if key == (client, symbol)), None)
-        held = (await stack.trading.holding(intent)).value.quantity if intent else None
+        held = (await stack.trading.orders.holding(intent)).value.quantity if intent else None
         if held != quantity:
             wrong.append(f"{client} {symbol}: {held}, the venue executed {quantity}")
     return wrong

@@ -15,7 +15,7 @@ from services.local.judge import LISTED
 from services.local.seed import Follower, Team
 from services.simulator.ledger import Entry, Executed, Placed
 from spider_common.domain.identifiers import AccountId, ClientId, Venue, shard_of
-from spider_common.domain.intents import Intent
+from spider_common.domain.intents import Intent, LeaderEvent
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.orders import CopyState
 
@@ -52,8 +52,9 @@ def explain(ledgers: Ledgers, teams: Sequence[Team], rows: Sequence[JournalRow])
         if isinstance(entry, Placed)
     }
     plans: dict[tuple[str, str], list[JournalRow]] = {}
-    for row in sorted(rows, key=lambda row: row.event.fact.cum_filled):
-        plans.setdefault((row.event.product, row.event.fact.venue_order_id), []).append(row)
+    of_leaders = [(row.event, row) for row in rows if isinstance(row.event, LeaderEvent)]
+    for event, row in sorted(of_leaders, key=lambda pair: pair[0].fact.cum_filled):
+        plans.setdefault((event.product, event.fact.venue_order_id), []).append(row)
     copied, reasons, unexplained = 0, Counter[str](), list[str]()
     for team in teams:
         for fill in _fills(ledgers[team.venue], team):
@@ -103,7 +104,7 @@ def _intents(plans: Sequence[JournalRow], fill: _Fill, follower: Follower) -> tu
     for row in plans:
         event = row.event
         mine = shard_of(ClientId(follower.client), event.shards) == event.shard
-        if mine and event.fact.cum_filled >= fill.filled:
+        if mine and isinstance(event, LeaderEvent) and event.fact.cum_filled >= fill.filled:
             return tuple(each for each in row.intents if each.client == follower.client)
     return ()
 

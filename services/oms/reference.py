@@ -49,6 +49,11 @@ class Reference:
         self.replacing = frozenset(venue for venue in able if able[venue].amends == "replace")
         self.naming = frozenset(venue for venue in able if able[venue].names_parent)
 
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """Every product, of a moment ago."""
+        return self._config.products
+
     def product(self, product: ProductId) -> Product | None:
         return self._config.product(product)
 
