@@ -4,9 +4,8 @@ Whatever a round decides on was read by it: when one of its questions has no ans
 `docs/reconciliation.md` tells the rules, `spider_common.domain.reconciling` decides by them.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 import trio
@@ -17,29 +16,21 @@ from services.oms.executions import Executions
 from services.oms.reference import Reference
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import reconciling
-from spider_common.domain.claims import Claim, claims
-from spider_common.domain.drift import Asked, Drift, DriftKey, Known
-from spider_common.domain.held import AccountPositions
-from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue, shard_of
-from spider_common.domain.instruments import InstrumentList
+from spider_common.domain.drift import Asked, Drift, DriftKey, Refusal
+from spider_common.domain.identifiers import shard_of
 from spider_common.domain.intents import DeskEvent
-from spider_common.domain.orders import PositionSide
-from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Correction, Product
 from spider_common.domain.reconciling import Repair
+from spider_common.domain.rounds import Facts, Reading, Resting, accounts_of, astray, drifts_of, repairs_of
+from spider_common.schema import Pending
 from spider_common.stores.documents import Stored
-from spider_common.stores.positions import PositionStore, known
+from spider_common.stores.positions import PositionStore
 from spider_common.stores.table import Conflict, TableError
 from spider_common.stores.trading import TradingStore
 
 FRESH_NS: Final = 180 * NS_PER_S
 """How old an account's last sweep may be at the start: sweeps come each minute, and may fail once."""
-_AT_ONCE: Final = 16  # questions to the table at a time
 _AGAIN_S: Final = 1.0
-
-_SIDES: Final = {False: (PositionSide.NET,), True: (PositionSide.LONG, PositionSide.SHORT)}
-Books = Mapping[tuple[ProductId, int], Mapping[str, Book]]
-Facts = Mapping[tuple[Venue, AccountId], AccountPositions]
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,21 +46,6 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     every_s: float = 30.0
     grace: int = 30 * NS_PER_S
     wait_s: float = 60.0
-
-
-class _Read(msgspec.Struct, frozen=True):
-    """All that a round decides on."""
-
-    products: tuple[Product, ...]
-    instruments: InstrumentList
-    books: Books
-    facts: Facts
-    drifts: Mapping[DriftKey, Stored[Drift]]
-
-
-class _Place(NamedTuple):
-    account: Account
-    symbol: str
 
 
 class Reconciler:
@@ -127,111 +103,74 @@ class Reconciler:
         Raises:
             TableError: the table does not answer. What was written and asked for is right for itself.
         """
-        read = await self._read()
-        drifts = self._drifts(read)
-        repairs = reconciling.reducing_first(
-            (drift, order)
-            for drift in drifts
-            if (instrument := read.instruments.get(drift.venue, drift.instrument)) is not None
-            and (order := reconciling.repair(drift, instrument)) is not None
-            and not _waits(read.books, drift.client)
-        )
-        wanted = {drift.key: order for drift, order in repairs}
-        shards = {each.product: each.shards for each in read.products}
+        reading, stored = await self._read()
+        now, grace = self._clock.now(), self._pace.grace
+        drifts = drifts_of(reading, now=now, grace=grace)
+        if resting := await self._resting(astray(drifts)):
+            reading = msgspec.structs.replace(reading, resting=resting)
+            drifts = drifts_of(reading, now=now, grace=grace)
+        repairs = repairs_of(drifts, reading)
+        shards = {each.product: each.shards for each in reading.products}
         for drift in drifts:
-            before = read.drifts.get(drift.key)
-            await self._keep(drift, before, wanted.get(drift.key), shards.get(drift.product, 1))
-        gone = set(read.drifts) - {drift.key for drift in drifts}
-        for key in sorted(gone):
-            await self._drop(read.drifts[key])
+            before = stored.get(drift.key)
+            await self._keep(drift, before, repairs.get(drift.key), shards.get(drift.product, 1))
+        for key in sorted(stored.keys() - {drift.key for drift in drifts}):
+            await self._drop(stored[key])
 
     async def _silent(self) -> list[str]:
         """The accounts whose positions no sweep has told lately."""
         oldest = self._clock.now() - FRESH_NS
-        facts = await self._facts(_accounts(self._reference.products))
+        facts = await self._facts(self._reference.products)
         return sorted(
-            f"{venue}/{account}" for (venue, account), told in facts.items() if (told.swept or 0) < oldest
+            f"{each.venue}/{each.account}"
+            for each in accounts_of(self._reference.products)
+            if (told := facts.get((each.venue, each.account))) is None or (told.swept or 0) < oldest
         )
 
-    async def _read(self) -> _Read:
+    async def _read(self) -> tuple[Reading, Mapping[DriftKey, Stored[Drift]]]:
         products = self._reference.products
         books = {
-            (product.product, shard): await self._positions.books(product.product, shard)
+            product.product: {
+                shard: await self._positions.books(product.product, shard) for shard in range(product.shards)
+            }
             for product in products
-            for shard in range(product.shards)
         }
-        drifts: dict[DriftKey, Stored[Drift]] = {}
+        stored: dict[DriftKey, Stored[Drift]] = {}
         for product in products:
-            drifts.update(await self._positions.drifts(product.product))
-        # The facts last: an order that a book plans may show in them, so what they show was planned.
-        facts = await self._facts(_accounts(products))
-        return _Read(products, self._reference.instruments, books, facts, drifts)
+            stored.update(await self._positions.drifts(product.product))
+        reading = Reading(
+            products=products,
+            instruments=self._reference.instruments,
+            books=books,
+            drifts={key: each.value for key, each in stored.items()},
+            # last: an order that a book plans may show in them, so what they show was planned
+            facts=await self._facts(products),
+        )
+        return reading, stored
 
-    async def _facts(self, accounts: Iterable[Account]) -> Facts:
-        found: dict[tuple[Venue, AccountId], AccountPositions] = {}
-        places = trio.CapacityLimiter(_AT_ONCE)
+    async def _facts(self, products: Iterable[Product]) -> Facts:
+        venues = sorted({each.venue for each in accounts_of(products)})
+        return {
+            (venue, account): told
+            for venue in venues
+            for account, told in (await self._positions.all_positions(venue)).items()
+        }
 
-        async def ask(venue: Venue, account: AccountId) -> None:
-            async with places:
-                found[venue, account] = (await self._positions.positions(venue, account)).value
-
-        try:
-            async with trio.open_nursery() as nursery:
-                for each in accounts:
-                    nursery.start_soon(ask, each.venue, each.account, name="oms.reconcile.facts")
-        except* TableError as errors:
-            raise errors.exceptions[0] from errors
-        return found
-
-    def _drifts(self, read: _Read) -> list[Drift]:
-        before, now = known(read.drifts), self._clock.now()
-        sharing: dict[_Place, list[Claim]] = defaultdict(list)
-        drifts: list[Drift] = []
-        for product in read.products:
-            drifts += self._leaders(product, read, before, now)
-            books = {shard: read.books[product.product, shard] for shard in range(product.shards)}
-            for claim, instrument in claims(product, books, read.instruments):
-                if instrument is not None:
-                    sharing[_Place(claim.account, instrument.symbol)].append(claim)
-                elif missing := reconciling.without_instrument(claim, now=now, before=before):
-                    drifts.append(missing)
-        for (account, symbol), parts in sharing.items():
-            instrument = read.instruments.get(account.venue, symbol)
-            assert instrument is not None, "a claim is on an instrument that is listed"
-            told = read.facts[account.venue, account.account]
-            for side in _SIDES[account.hedge_mode]:
-                held = told.held(instrument, side)
-                drifts += reconciling.reconcile(
-                    instrument, side, held, parts, before, now=now, grace=self._pace.grace
-                )
-        return drifts
-
-    def _leaders(self, product: Product, read: _Read, before: Known, now: int) -> Iterator[Drift]:
-        """The leader's own position against the first shard's books: each shard's say the same."""
-        leader = product.leader
-        told = read.facts[leader.venue, leader.account]
-        for symbol, book in sorted(read.books[product.product, 0].items()):
-            instrument = read.instruments.get(leader.venue, symbol)
-            for side, position in sorted(book.leader.items()):
-                found = reconciling.leader_drift(
-                    product.product,
-                    leader,
-                    symbol,
-                    side,
-                    held=told.held(instrument, side) if instrument is not None else None,
-                    known=position,
-                    before=before,
-                    now=now,
-                    grace=self._pace.grace,
-                )
-                if found is not None:
-                    yield found
+    async def _resting(self, accounts: Iterable[Account]) -> Resting:
+        """What of our own their venues may still fill."""
+        found = set()
+        for each in accounts:
+            for order in await self._trading.orders.account_pending(Pending.OPEN, each.venue, each.account):
+                found.add((order.intent.client, each.account, order.intent.symbol))
+        return frozenset(found)
 
     async def _keep(
         self, drift: Drift, before: Stored[Drift] | None, order: Repair | None, shards: int
     ) -> None:
         """Stores a drift that says something new, tells of it, and asks for the order against it."""
         event = None
+        if drift.wants_explaining and drift.says_more_than(before.value if before else None):
+            drift = reconciling.explain(drift, await self._refusal(drift))
         if order is not None:
             drift, event = await self._ask(drift, order, shards)
         try:
@@ -265,6 +204,12 @@ class Reconciler:
         )
         return msgspec.structs.replace(drift, asked=asked), _event(drift, asked, shards)
 
+    async def _refusal(self, drift: Drift) -> Refusal | None:
+        order = await self._trading.orders.refused(drift.product, drift.client, drift.symbol)
+        if order is None:
+            return None
+        return Refusal(state=order.state, reason=order.intent.reason, ts=order.ts_planned)
+
     async def _drop(self, drift: Stored[Drift]) -> None:
         try:
             await self._positions.drop_drift(drift)
@@ -289,21 +234,6 @@ class Reconciler:
             planned=str(drift.planned),
             target=str(drift.target),
         )
-
-
-def _accounts(products: Iterable[Product]) -> list[Account]:
-    """Each account that is named, once."""
-    named = [
-        account
-        for product in products
-        for account in (product.leader, *(each.account for each in product.subscriptions))
-    ]
-    return list({(each.venue, each.account): each for each in named}.values())
-
-
-def _waits(books: Books, client: ClientId) -> bool:
-    """Whether anything of a client is in doubt or held."""
-    return any(client in book.waiting for each in books.values() for book in each.values())
 
 
 def _event(drift: Drift, asked: Asked, shards: int) -> DeskEvent:

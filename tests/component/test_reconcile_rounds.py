@@ -161,8 +161,8 @@ async def test_a_question_without_an_answer_changes_nothing(desk: Desk) -> None:
     """Law: a round whose reading fails writes nothing and asks for nothing, whichever question it is."""
     await desk.believed("3")
     before = await desk.store.drifts(PRODUCT)
-    for touching in ("fact#positions", "alice-account", "leader"):
-        desk.rig.table.trouble_reads(Trouble(Unavailable("no answer"), touching=touching))
+    for touching in ("shard", "drift", "held", "orders"):
+        desk.rig.table.trouble_queries(Trouble(Unavailable("no answer"), touching=touching))
         with pytest.raises(Unavailable):
             await desk.reconciler.look()
         assert await desk.store.drifts(PRODUCT) == before

@@ -48,7 +48,7 @@ DRIFT_WORDS: Final = {
     DriftReason.OPEN_ORDER: "A copy of the client rests at the venue; what it will fill is not known yet.",
     DriftReason.ROUNDING: "Less than a lot: what rounding left is made up by a later order.",
     DriftReason.MINIMUM: "Less than the instrument's smallest order.",
-    DriftReason.REJECTED: "The venue refused an order; a refused close is made up by the next one.",
+    DriftReason.REJECTED: "The venue refused an order or filled less; a later close makes up for a close.",
     DriftReason.DENIED: "We refused an order of the client.",
     DriftReason.SKIPPED: "There was nothing that could be ordered for the client.",
     DriftReason.LEVERAGE_CAP: "The client's leverage limit keeps it from holding more.",
@@ -61,7 +61,7 @@ DRIFT_WORDS: Final = {
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The newest order of a client in an instrument that came to nothing, and why."""
+    """The newest order of a client in an instrument, which came to nothing or was not filled whole."""
 
     state: CopyState
     reason: str
@@ -74,8 +74,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return DriftReason.MISSING_INSTRUMENT
         if "leverage" in self.reason:
             return DriftReason.LEVERAGE_CAP
-        return {CopyState.DENIED: DriftReason.DENIED, CopyState.REJECTED: DriftReason.REJECTED}.get(
-            self.state, DriftReason.SKIPPED
+        return {CopyState.DENIED: DriftReason.DENIED, CopyState.SKIPPED: DriftReason.SKIPPED}.get(
+            self.state, DriftReason.REJECTED
         )
 
 

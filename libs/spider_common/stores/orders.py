@@ -13,11 +13,16 @@ from spider_common.domain.holdings import AttributedExecution, Holding, Position
 from spider_common.domain.identifiers import AccountId, ClientId, ClientOrderId, ProductId, Venue
 from spider_common.domain.intents import Intent
 from spider_common.domain.journal import JournalRow
+from spider_common.domain.orders import CopyState
+from spider_common.domain.reasons import Reason
 from spider_common.schema import Key, Pending
 from spider_common.stores.documents import Entry, Stored, read
 from spider_common.stores.table import MAX_WRITE_CHANGES, Conflict, Put, Row, Table
 
 _KEEP_S: Final = schema.ORDER_DAYS * schema.DAY_S
+_LATEST: Final = 500
+_MISSED: Final = frozenset({CopyState.REJECTED, CopyState.DENIED, CopyState.SKIPPED, CopyState.CANCELED})
+_NOTHING_TO_DO: Final = frozenset({Reason.IN_LINE, Reason.NOTHING_TO_CLOSE, Reason.BELOW_MINIMUM})
 _FIRST: Final = 1  # the version of a row that was never replaced
 
 
@@ -118,6 +123,20 @@ class OrderStore:
         partition = schema.by_state_partition(why, schema.bucket_of(account))
         prefix = schema.by_state_prefix(venue, account)
         return _latest_first(await self._all(partition, index=schema.BY_STATE.name, begins_with=prefix))
+
+    async def refused(self, product: ProductId, client: ClientId, symbol: str) -> FollowerOrder | None:
+        """The newest order of a client for one of the leader's instruments, as an index last knew it, if it
+        came to nothing or was not filled whole: looked for among the latest of its part of the product."""
+        page = await self._table.query(
+            schema.by_time_partition(product, schema.bucket_of(client)),
+            index=schema.BY_TIME.name,
+            limit=_LATEST,
+            descending=True,
+        )
+        orders = (read(row, FollowerOrder).value for row in page.rows)
+        of_client = (each for each in orders if (each.intent.client, each.symbol) == (client, symbol))
+        newest = next((each for each in of_client if each.intent.reason not in _NOTHING_TO_DO), None)
+        return newest if newest is not None and newest.state in _MISSED else None
 
     async def executions(self, venue: Venue, account: AccountId, symbol: str) -> list[AttributedExecution]:
         """All that are kept of an account's instrument, in no order that means anything."""

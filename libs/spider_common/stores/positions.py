@@ -4,7 +4,6 @@ They stand in the Trading table beside the journal. Failures are those of `spide
 """
 
 import contextlib
-from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -117,8 +116,3 @@ class PositionStore:
 def held_entry(venue: Venue, account: AccountId, positions: AccountPositions) -> Entry[AccountPositions]:
     """What is known of an account's positions."""
     return Entry(key=schema.held_key(venue, account), value=positions)
-
-
-def known(drifts: Mapping[DriftKey, Stored[Drift]]) -> dict[DriftKey, Drift]:
-    """The drifts without their versions."""
-    return {key: each.value for key, each in drifts.items()}
