@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import configure, dlq, flatten, show, switch
+from services.cli import configure, dlq, flatten, show, switch, worth
 from services.cli.dialects import events_in
 from services.cli.files import load, load_events, load_instruments
 from services.cli.frames import frames_of, shown
@@ -37,6 +37,7 @@ app.add_typer(configure.app, name="config")
 app.add_typer(switch.app)
 app.add_typer(flatten.app)
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(worth.app)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on stdout instead of a table.")]
 Lists = Annotated[
     list[Path] | None,

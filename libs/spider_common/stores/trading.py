@@ -130,6 +130,14 @@ class TradingStore:
         stored, *_ = await self._table.write(*changes)
         return Stored(row.value, stored.version)
 
+    async def worth(self, venue: Venue, account: AccountId) -> Stored[Worth] | None:
+        """What one account's worth has been; None: nothing was told of it."""
+        return await self._get(schema.equity_key(venue, account), Worth)
+
+    async def save_worth(self, venue: Venue, worth: Stored[Worth]) -> None:
+        """Replaces it. Raises Conflict: a fact of the account came between."""
+        await self._table.write(Put(worth_entry(venue, worth.value).row(worth.version)))
+
     async def worths(self) -> dict[AccountId, Worth]:
         """What the worth of every account has been of which anything was told."""
         found: dict[AccountId, Worth] = {}
