@@ -20,9 +20,10 @@ from spider_common.domain.standing import Worth
 from spider_common.network import SystemNetwork
 from spider_common.sdk.aws import open_aws
 from spider_common.stores.audit import Audit, AuditEntry
+from spider_common.stores.documents import Stored
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.provision import provision
-from spider_common.stores.trading import Stored, TradingStore
+from spider_common.stores.trading import TradingStore
 
 PREFIX = "worth-"
 REGION = "ap-southeast-1"
