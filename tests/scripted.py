@@ -85,6 +85,7 @@ class ScriptedVenue:
         limits={},
     )
 
+    venue = Venue.OKX
     socket_url = "ws://venue.test/private"
 
     def __init__(self, clock: Clock, instruments: Sequence[Instrument], timeline: list[str]) -> None:

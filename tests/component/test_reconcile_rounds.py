@@ -5,7 +5,6 @@ from decimal import Decimal
 import msgspec
 import pytest
 from msgspec.structs import replace
-from services.oms.positions import Positions
 from trio.testing import MockClock
 
 from services.oms.desk import DeskOrders
@@ -22,9 +21,8 @@ from spider_common.domain.positions import Book, Part, Waiting, part_key
 from spider_common.domain.products import Correction
 from spider_common.messages import DeskOrder, PositionUpdate, decode
 from spider_common.stores.memory_queue import MemoryQueue
-from spider_common.stores.positions import PositionStore
+from spider_common.stores.positions import PositionStore, held_entry
 from spider_common.stores.table import Ambiguous, Conflict, Put, Row, Unavailable
-from spider_common.stores.trading import Stored
 from tests.oms_rig import PRODUCT, SYMBOL, Rig, Worker
 from tests.scripted import FailingQueue, Trouble
 
@@ -49,7 +47,7 @@ class Desk:
             reference=self.worker.reference,
             trading=rig.trading,
             positions=self.store,
-            told=Positions(self.store, rig.log),
+            told=self.worker.executions,
             desk=DeskOrders(queue or self.queue, rig.clock, rig.log),  # type: ignore[arg-type]  # it only sends
             log=rig.log,
             pace=Pace(),
@@ -80,7 +78,8 @@ class Desk:
                 positions={SYMBOL: {NET: Held(ts=asked, quantity=held)}},
                 whole={InstrumentKind.SWAP: asked},
             )
-            await self.store.save_positions(each.venue, each.account, Stored(told, stored.version))
+            entry = held_entry(each.venue, each.account, told)
+            await self.rig.table.write(Put(entry.row(stored.version)))
 
     async def believed(self, quantity: str) -> None:
         """Looks until it believes what alice holds."""
@@ -201,8 +200,7 @@ async def test_what_accounts_hold_is_kept_whoever_tells(desk: Desk) -> None:
     update = PositionUpdate(
         venue=account.venue, account=account.account, positions=(), whole=(InstrumentKind.SWAP,), asked=7
     )
-    keeper = Positions(desk.store, desk.rig.log)
     desk.rig.table.trouble_writes(Trouble(Conflict([])), Trouble(Ambiguous("lost"), effect=True))
     desk.rig.table.trouble_reads(Trouble(Unavailable("no answer")))
-    await keeper.handle(update)
+    await desk.rig.told(update)
     assert (await desk.store.positions(account.venue, account.account)).value.swept == 7

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from spider_common import schema
 from spider_common.clock import TrioClock
+from spider_common.domain.drift import Drift, DriftReason
 from spider_common.domain.follower_orders import LeaderOrderRef
 from spider_common.domain.identifiers import (
     AccountId,
@@ -25,7 +26,6 @@ from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Correction, Equity
 from spider_common.domain.quantities import ZERO
-from spider_common.domain.reconciling import Drift, DriftReason
 from spider_common.domain.standing import Worth
 from spider_common.schema import Key, Pending
 from spider_common.stores.documents import Stored
@@ -165,7 +165,6 @@ def drift() -> Drift:
         target=ZERO,
         ruled=None,
         reason=DriftReason.ROUNDING,
-        detail="",
         correction=Correction.OFF,
         since=1,
         seen=1,
@@ -207,6 +206,7 @@ ASKED: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "OrderStore.order": lambda s: s.trading.orders.order(Venue.OKX, ACCOUNT, ClientOrderId("c1")),
     "OrderStore.account_orders": lambda s: s.trading.orders.account_orders(Venue.OKX, ACCOUNT),
     "OrderStore.product_orders": lambda s: s.trading.orders.product_orders(PRODUCT),
+    "OrderStore.refused": lambda s: s.trading.orders.refused(PRODUCT, ClientId("alice"), "BTC-USDT-SWAP"),
     "OrderStore.copies": lambda s: s.trading.orders.copies(
         LeaderOrderRef(venue=Venue.OKX, account=AccountId("leader"), venue_order_id=VenueOrderId("1"))
     ),
