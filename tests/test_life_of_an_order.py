@@ -26,6 +26,7 @@ from spider_common.domain.orders import CopyState, OrderStatus, Side
 from spider_common.domain.positions import LegKind
 from spider_common.domain.products import FixedRatio
 from spider_common.messages import LeaderOrder, Message, decode, leader_group
+from spider_common.stores.queue import Delivery
 
 ORIGIN = 1_700_000_000 * NS_PER_S
 SWAP = "BTC-USDT-SWAP"  # a contract is 0.01 BTC, a lot 0.01 contracts
@@ -149,11 +150,13 @@ class System:
             stop.set()
 
     async def messages(self) -> list[Message]:
-        """What a worker that asks now would be given; it is given back at once."""
-        deliveries = await self._world.queue.receive(wait_s=0)
-        for delivery in deliveries:
+        """What workers that ask now would be given; it is given back at once."""
+        taken: list[Delivery] = []
+        while deliveries := await self._world.queue.receive(wait_s=0):
+            taken += deliveries
+        for delivery in taken:
             await self._world.queue.extend(delivery.receipt, 0)
-        return [decode(delivery.body) for delivery in deliveries]
+        return [decode(delivery.body) for delivery in taken]
 
     def queue_holds(self, group: str) -> bool:
         """Whether a message of the group is there, in whoever's hands."""
