@@ -128,7 +128,11 @@ class Worker:
         log, trading, clock, timing = rig.log, rig.trading, rig.clock, rig.timing
         self.reference = Reference(config=rig.config, trading=trading, venues=rig.venues, log=log)
         self.standings = Standings(
-            venues=rig.venues, reference=self.reference, positions=rig.positions, log=log
+            venues=rig.venues,
+            reference=self.reference,
+            positions=rig.positions,
+            orders=trading.orders,
+            log=log,
         )
         self.journal = Journal(
             owner=owner,

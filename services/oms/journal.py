@@ -9,9 +9,10 @@ from services.oms.record import Fenced, record
 from services.oms.reference import Reference
 from services.oms.standings import Standings
 from spider_common.clock import NS_PER_S, Clock
-from spider_common.domain import journal
+from spider_common.domain import journal, mirroring
 from spider_common.domain.adjusting import adjust
 from spider_common.domain.drafting import Situation
+from spider_common.domain.identifiers import AccountId
 from spider_common.domain.intents import Cursor, Event, LeaderEvent
 from spider_common.domain.journal import JournalRow, Timing
 from spider_common.domain.planning import plan
@@ -142,6 +143,9 @@ class Journal:
         if event.leader_order is not None:
             cursor = await self._trading.cursor(event.product, event.shard, event.leader_order)
         book = await self._trading.book(event.product, event.shard, event.symbol)
+        resting: dict[AccountId, int] = {}
+        if isinstance(event, LeaderEvent) and mirroring.rests(event.fact, reference.naming):
+            resting = await self._standings.resting(product)
         now = self._clock.now()
         situation = Situation(
             product=product,
@@ -155,7 +159,7 @@ class Journal:
             replacing=reference.replacing,
             naming=reference.naming,
             marks=self._standings.marks,
-            standings=self._standings.of(product),
+            standings=self._standings.of(product, resting),
         )
         return situation, cursor.version if cursor else 0, book.version
 

@@ -75,7 +75,13 @@ async def serve_oms(
     """
     log, trading, clock, timing = ports.log, ports.trading, ports.clock, ports.timing
     reference = Reference(config=ports.config, trading=trading, venues=ports.venues, log=log)
-    standings = Standings(venues=ports.venues, reference=reference, positions=ports.positions, log=log)
+    standings = Standings(
+        venues=ports.venues,
+        reference=reference,
+        positions=ports.positions,
+        orders=trading.orders,
+        log=log,
+    )
     journal = Journal(
         owner=ports.owner,
         timing=timing,

@@ -11,9 +11,13 @@ from services.oms.reference import Reference
 from spider_common.domain.held import AccountPositions
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.instruments import Mark
-from spider_common.domain.products import Account, Product, Subscription
+from spider_common.domain.intents import Action, Intent
+from spider_common.domain.mirroring import RESTING
+from spider_common.domain.products import Account, CopyMode, Product, Subscription
 from spider_common.domain.risk import Need, needs
 from spider_common.domain.standing import Standing, notional
+from spider_common.schema import Pending
+from spider_common.stores.orders import OrderStore
 from spider_common.stores.positions import PositionStore
 from spider_common.stores.table import TableError
 from spider_common.venues.outcomes import VenueError
@@ -23,6 +27,7 @@ READ_S: Final = 5
 """Every so often. BingX lets two questions a second in from one address, all tasks and accounts together."""
 WAIT_S: Final = 1.0
 """How long an event waits for marks that were never read; without them what needs them is denied."""
+_AT_ONCE: Final = 16  # questions to the table
 _UNTOLD: Final = AccountPositions()
 
 
@@ -41,29 +46,34 @@ class Standings:
         venues: Mapping[Venue, VenueClient],
         reference: Reference,
         positions: PositionStore,
+        orders: OrderStore,
         log: FilteringBoundLogger,
     ) -> None:
-        self._venues, self._reference, self._store, self._log = venues, reference, positions, log
+        self._venues, self._reference, self._log = venues, reference, log
+        self._store, self._orders = positions, orders
         self.marks: dict[Venue, Mapping[str, Mark]] = {}
         self._positions: dict[Venue, Mapping[AccountId, AccountPositions]] = {}
         self._notionals: dict[AccountId, Decimal | None] = {}  # until something of it is read again
 
-    def of(self, product: Product) -> dict[AccountId, Standing]:
-        """How the accounts stand that follow the product under limits."""
+    def of(self, product: Product, resting: Mapping[AccountId, int]) -> dict[AccountId, Standing]:
+        """How the accounts stand that follow the product under limits. `resting`: see there."""
         return {
-            each.account.account: self._standing(each.account)
+            each.account.account: self._standing(each.account, resting.get(each.account.account))
             for each in product.subscriptions
             if needs(each)
         }
 
-    def _standing(self, account: Account) -> Standing:
+    def _standing(self, account: Account, resting: int | None) -> Standing:
         name, venue = account.account, account.venue
         positions = self._positions.get(venue, {}).get(name, _UNTOLD)
         if name not in self._notionals:
             marks = self.marks.get(venue, {})
             self._notionals[name] = notional(venue, positions, self._reference.instruments, marks)
         return Standing(
-            worth=self._reference.worths.get(name), positions=positions, notional=self._notionals[name]
+            worth=self._reference.worths.get(name),
+            positions=positions,
+            notional=self._notionals[name],
+            open_orders=resting,
         )
 
     async def know(self, product: Product) -> None:
@@ -79,6 +89,31 @@ class Standings:
         unread = _venues(product.subscriptions, Need.POSITIONS) - self._positions.keys()
         if unread:
             await self._read_positions(unread)
+
+    async def resting(self, product: Product) -> dict[AccountId, int]:
+        """How many orders of ours rest, of each account that mirrors orders under a limit of them.
+
+        It is asked when a leader's order rests, an account at a time: the one before it may just have come.
+
+        Raises:
+            TableError: the table does not answer.
+        """
+        found: dict[AccountId, int] = {}
+        places = trio.CapacityLimiter(_AT_ONCE)
+
+        async def ask(account: Account) -> None:
+            async with places:
+                orders = await self._orders.account_pending(Pending.OPEN, account.venue, account.account)
+            found[account.account] = sum(1 for each in orders if _rests(each.intent))
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for each in product.subscriptions:
+                    if each.mode is CopyMode.ORDERS and Need.OPEN_ORDERS in needs(each):
+                        nursery.start_soon(ask, each.account, name="oms.resting")
+        except* TableError as errors:
+            raise errors.exceptions[0] from errors
+        return found
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keeps the readings fresh until cancelled. Started when each was tried once."""
@@ -113,6 +148,10 @@ class Standings:
             self._notionals.clear()
         except VenueError as error:
             self._log.warning("marks.stale", venue=venue, error=str(error))
+
+
+def _rests(intent: Intent) -> bool:
+    return intent.action is Action.PLACE and (intent.trigger is not None or intent.order_type in RESTING)
 
 
 def _venues(subscriptions: Iterable[Subscription], need: Need) -> set[Venue]:

@@ -15,25 +15,26 @@ from spider_common.clock import NS_PER_S
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.intents import LeaderEvent
-from spider_common.domain.orders import PositionSide, Side
-from spider_common.domain.products import Equity, Limits
+from spider_common.domain.orders import OrderStatus, OrderType, PositionSide, Side
+from spider_common.domain.products import CopyMode, Equity, Limits
 from spider_common.domain.reasons import Reason
 from spider_common.domain.requests import PositionFact
 from spider_common.domain.risk import MARK_AGE
 from spider_common.domain.standing import DAY, Standing, Worth
-from spider_common.messages import EquityUpdate, PositionUpdate
+from spider_common.messages import EquityUpdate, FollowerUpdate, PositionUpdate
 from spider_common.stores.table import Unavailable
 from tests.oms_rig import SYMBOL, Rig, Worker
 from tests.scripted import Trouble
+from tests.strategies import altered
 from tests.venues.bench import DIALECTS, Dialect, open_bench
 
 ALICE, BOB = AccountId("alice-account"), AccountId("bob-account")
 
 
-async def _worker(rig: Rig, **limits: Any) -> Worker:
+async def _worker(rig: Rig, mode: CopyMode = CopyMode.FILLS, **limits: Any) -> Worker:
     """A worker of a product whose first follower has limits."""
     first, *others = rig.product.subscriptions
-    limited = replace(first, limits=Limits(**limits))
+    limited = replace(first, mode=mode, limits=Limits(**limits))
     rig.product = replace(rig.product, subscriptions=(limited, *others))
     return await rig.worker()
 
@@ -53,7 +54,7 @@ async def test_without_limits_nothing_is_asked(autojump_clock: MockClock) -> Non
         nursery.cancel_scope.cancel()
 
     assert rig.venue.marked == 0
-    assert worker.standings.of(rig.product) == {}
+    assert worker.standings.of(rig.product, {}) == {}
 
 
 async def test_marks_are_read_for_who_needs_them(autojump_clock: MockClock) -> None:
@@ -100,7 +101,7 @@ async def test_worth_of_who_is_limited(autojump_clock: MockClock) -> None:
     rig = Rig("alice", "bob")
     worker = await _worker(rig, max_daily_loss=Decimal(100))
     now = rig.clock.now()
-    assert worker.standings.of(rig.product) == {ALICE: Standing()}
+    assert worker.standings.of(rig.product, {}) == {ALICE: Standing()}
 
     for account in (ALICE, BOB):
         for worth, ts in ((1_000, now), (900, now + 1)):
@@ -109,7 +110,7 @@ async def test_worth_of_who_is_limited(autojump_clock: MockClock) -> None:
 
     first, latest = _equity(ALICE, 1_000, now), _equity(ALICE, 900, now + 1)
     known = Worth(latest=latest, opening=first, peak=Decimal(1_000))
-    assert worker.standings.of(rig.product) == {ALICE: Standing(worth=known)}
+    assert worker.standings.of(rig.product, {}) == {ALICE: Standing(worth=known)}
 
 
 async def _tell(rig: Rig, account: AccountId, quantity: str) -> None:
@@ -140,7 +141,7 @@ async def test_positions_are_read_for_who_needs_them(autojump_clock: MockClock) 
     rig.venue.prices = {SYMBOL: Decimal(60_000)}
     await _tell(rig, ALICE, "-2")
     await worker.standings.know(rig.product)
-    stands = worker.standings.of(rig.product)[ALICE]
+    stands = worker.standings.of(rig.product, {})[ALICE]
     assert stands.notional == 120_000
     assert stands.positions == (await rig.positions.positions(Venue.OKX, ALICE)).value
 
@@ -149,10 +150,10 @@ async def test_positions_are_read_for_who_needs_them(autojump_clock: MockClock) 
         rig.venue.prices = {SYMBOL: Decimal(50_000)}
         await _tell(rig, ALICE, "3")
         await trio.sleep(1.1 * standings.READ_S)
-        assert worker.standings.of(rig.product)[ALICE].notional == 150_000
+        assert worker.standings.of(rig.product, {})[ALICE].notional == 150_000
         rig.table.trouble_queries(Trouble(Unavailable("no answer"), "held"))
         await trio.sleep(standings.READ_S)
-        assert worker.standings.of(rig.product)[ALICE].notional == 150_000
+        assert worker.standings.of(rig.product, {})[ALICE].notional == 150_000
         nursery.cancel_scope.cancel()
     assert json.loads(rig.lines[-1])["event"] == "positions.stale"
 
@@ -231,6 +232,46 @@ async def test_a_loss_stops_opening_until_the_next_day(autojump_clock: MockClock
     await trio.sleep(DAY / NS_PER_S)
     stale = await _outcomes(rig, worker, rig.event(order="stale"))
     assert stale == {"alice": Reason.EQUITY_STALE}
+
+
+def _waits(rig: Rig, order: str) -> LeaderEvent:
+    """A leader's order that rests."""
+    event = rig.event("0", order=order)
+    told = altered(
+        event.fact,
+        order_type=OrderType.LIMIT,
+        price=Decimal(50_000),
+        average_price=None,
+        status=OrderStatus.LIVE,
+    )
+    return replace(event, fact=told)
+
+
+async def test_orders_that_rest_are_counted(autojump_clock: MockClock) -> None:
+    """By what the table has as open of the account: of any product, until its venue tells the end of one."""
+    rig = Rig("alice", "bob")
+    worker = await _worker(rig, mode=CopyMode.ORDERS, max_open_orders=2)
+    told = [await _outcomes(rig, worker, _waits(rig, order)) for order in ("1", "2", "3")]
+    assert told == [{"alice": "accepted"}, {"alice": "accepted"}, {"alice": Reason.MAX_OPEN_ORDERS}]
+    assert await worker.standings.resting(rig.product) == {ALICE: 2}
+
+    taken = altered(next(iter(rig.venue.orders.values())), status=OrderStatus.CANCELED)
+    update = FollowerUpdate(venue=Venue.OKX, account=ALICE, fact=altered(taken, ts_venue=taken.ts_venue + 1))
+    assert await worker.executions.handle(update) == Handled()
+    assert await _outcomes(rig, worker, _waits(rig, "4")) == {"alice": "accepted"}
+
+
+async def test_orders_are_counted_for_who_needs_it(autojump_clock: MockClock) -> None:
+    """Nothing is asked of accounts without that limit, nor of those whose copies do not rest; a table that
+    does not answer is told as that."""
+    rig = Rig("alice", "bob")
+    worker = await _worker(rig, max_open_orders=2)
+    rig.table.trouble_queries(Trouble(Unavailable("no answer"), "orders"))
+    assert await worker.standings.resting(rig.product) == {}
+
+    worker = await _worker(rig, mode=CopyMode.ORDERS, max_open_orders=2)
+    with pytest.raises(Unavailable):
+        await worker.standings.resting(rig.product)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.venue)
