@@ -169,7 +169,7 @@ class Bench:
         return sum(int(each.read_text().split()[0]) for each in threads) / NS_PER_S
 
     async def _calls(self, what: str) -> Counter[str]:
-        told = (await self._http.get(f"{self._stub}/{what}", timeout=120)).json()
+        told = (await self._http.get(f"{self._stub}/{what}", timeout=600)).json()
         if told["dead"]:
             raise RuntimeError(f"{told['dead']} messages were set aside; see the copier's log")
         return Counter(told["calls"])

@@ -21,7 +21,7 @@ from services.oms.record import record
 from services.oms.reference import Reference
 from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
 from spider_common.domain import journal
-from spider_common.domain.identifiers import ClientOrderId, Venue
+from spider_common.domain.identifiers import ClientOrderId, EventId, Venue
 from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.intents import Action, Intent
 from spider_common.domain.journal import JournalRow, Timing
@@ -107,8 +107,9 @@ class Submitter:
         if not changed:
             return stored
         after = row.with_intents(changed)
+        event_id = row.event.event_id  # a hash, which is not made for each of them
         for intent in changed.values():
-            self._tell(row, intent)
+            self._tell(row, event_id, intent)
         return await self._write(stored, after)
 
     async def _write(self, stored: Stored[JournalRow], after: JournalRow) -> Stored[JournalRow]:
@@ -281,11 +282,11 @@ class Submitter:
             return Reason.STALE_SIGNAL
         return None
 
-    def _tell(self, row: JournalRow, intent: Intent) -> None:
+    def _tell(self, row: JournalRow, event_id: EventId, intent: Intent) -> None:
         """The canonical line of one copy."""
         self._log.info(
             "copy",
-            event_id=row.event.event_id,
+            event_id=event_id,
             order=intent.client_order_id,
             product=intent.product,
             client=intent.client,

@@ -1,6 +1,7 @@
 """Limits and their buckets. PURE."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -34,8 +35,7 @@ class Limit(msgspec.Struct, frozen=True):
     def interval(self) -> int:
         """What lies between two requests at the even pace, ns: whole microseconds, rounded up, as Redis
         counts in those."""
-        steady = max(self.count - self.at_once, 1)
-        return -(-self.window // (steady * _NS_PER_US)) * _NS_PER_US
+        return _interval(self.window, max(self.count - self.at_once, 1))
 
     @property
     def burst(self) -> int:
@@ -51,6 +51,11 @@ class Limit(msgspec.Struct, frozen=True):
         if self.count >= tasks:
             return Limit(self.count // tasks, self.window_s)
         return Limit(1, self.window_s * tasks / self.count)
+
+
+@lru_cache  # there are as many as kinds of limits, and each request asks
+def _interval(window: int, steady: int) -> int:
+    return -(-window // (steady * _NS_PER_US)) * _NS_PER_US
 
 
 Wanted = Sequence[tuple[Name, Limit]]
