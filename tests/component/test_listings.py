@@ -53,8 +53,8 @@ async def test_a_venue_that_is_away_is_known_by_its_last_listing(
     """Law: a new client of a venue that does not answer knows what another one was told, exactly."""
     async with (
         open_bench(venue) as bench,
-        bench.world._venues("one") as one,
-        bench.world._venues("two") as two,
+        bench.world.venues("one") as one,
+        bench.world.venues("two") as two,
     ):
         told = await listings.know(one[venue])
         away = Away(two[venue])
@@ -70,7 +70,7 @@ async def test_a_venue_that_nobody_knows_is_an_error(
     listings: Listings, cache: MemoryCache, autojump_clock: MockClock
 ) -> None:
     """Law: without an answer, a memory or a cache a service does not start."""
-    async with open_bench(Venue.OKX) as bench, bench.world._venues("one") as one:
+    async with open_bench(Venue.OKX) as bench, bench.world.venues("one") as one:
         for down in (False, True):
             cache.is_down = down
             with pytest.raises(VenueError, match="maintained"):
@@ -81,7 +81,7 @@ async def test_what_is_kept_may_be_damaged(
     listings: Listings, cache: MemoryCache, autojump_clock: MockClock
 ) -> None:
     """Law: a value that is no listing, or with rows of none, is as none."""
-    async with open_bench(Venue.OKX) as bench, bench.world._venues("one") as one:
+    async with open_bench(Venue.OKX) as bench, bench.world.venues("one") as one:
         for value in (b"{", b'{"swaps": 1}', b'{"swaps": [{"instId": 1}]}'):
             await cache.set("listing/okx", value, ttl_ms=1000)
             with pytest.raises(VenueError, match="maintained"):
@@ -93,5 +93,5 @@ async def test_the_cache_is_not_needed(
 ) -> None:
     """Law: with the cache down the venue's answer counts as ever."""
     cache.is_down = True
-    async with open_bench(Venue.OKX) as bench, bench.world._venues("one") as one:
+    async with open_bench(Venue.OKX) as bench, bench.world.venues("one") as one:
         assert await listings.know(one[Venue.OKX])
