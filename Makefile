@@ -22,7 +22,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench simulate chaos fuzz format lock clean
+.PHONY: help demo up test check bench simulate chaos fuzz docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,13 @@ chaos: $(READY) ## Copy EVENTS=200 leader events while services, Redis, AWS and 
 
 fuzz: $(READY) ## Read FRAMES=100000 mutated frames of each venue's socket
 	$(PY) -m tests.venues.fuzz $(FRAMES)
+
+# A document names, where its generated part begins, the command that prints it.
+docs: $(READY) ## Write the generated parts of docs/ anew
+	for each in $$(grep -l '^<!-- from here to the end: ' docs/*.md); do \
+	  { sed '/^<!-- from here to the end: /,$$d' $$each; \
+	    $(BIN)/$$(sed -n 's/^<!-- from here to the end: \(.*\) -->$$/\1/p' $$each); } > $$each.new; \
+	  mv $$each.new $$each; done
 
 format: $(READY) ## Sort imports, apply safe fixes, format
 	$(BIN)/ruff check --fix

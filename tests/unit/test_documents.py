@@ -23,7 +23,7 @@ DOCS = ROOT / "docs"
     ],
 )
 def test_the_document_is_in_step(path: Path, begin: str, command: tuple[str, ...]) -> None:
-    """Its generated part is what the command prints with --markdown now: replace it by that."""
+    """Its generated part is what the command prints with --markdown now: `make docs`."""
     _, mark, generated = path.read_text().partition(begin)
     assert mark + generated == spider(*command, "--markdown").stdout
 

@@ -19,7 +19,7 @@ def spider(*arguments: str) -> str:
 
 
 def test_the_document_is_in_step() -> None:
-    """Its generated part is what `spider venues --markdown` prints now: replace it by that."""
+    """Its generated part is what `spider venues --markdown` prints now: `make docs`."""
     _, begin, generated = DOCUMENT.read_text().partition(venues.BEGIN)
     assert begin + generated == spider("--markdown") == venues.markdown()
 
