@@ -9,6 +9,9 @@ As it comes, moto differs from AWS in some things that a system under load notic
   not see a group that becomes free. Here it looks anew every few milliseconds.
 - Messages of a group that were not deleted in time come again one by one, the last one first. Here they
   come in their order.
+- What is sent to a queue while a message is deleted from it is lost. Here one request at a time changes the
+  queues.
+- For each query it sorts the whole table. Here it sorts what it has found.
 - With each message sent or received it counts those there several times, and asks the clock about each:
   who falls behind falls further behind. Here the clock is asked once.
 
@@ -19,19 +22,25 @@ import logging
 import sys
 import threading
 import time
-from functools import partial
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
 from moto import backends
 from moto.dynamodb.comparisons import get_filter_expression
 from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.table import Table
 from moto.server import main as serve
 from moto.sqs.models import Message, Queue, SQSBackend
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 # moto serves each request in a thread of its own
 _one_writer: Final = threading.RLock()
-_one_receiver: Final = threading.Lock()
+_one_at_the_queues: Final = threading.RLock()
 
 
 _put_one: Final = DynamoDBBackend.put_item
@@ -58,6 +67,11 @@ def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, A
                 _delete_one(self, wanted["TableName"], wanted["Key"])
 
 
+def all_items(table: Table) -> list[Item]:
+    """In place of moto's: in no order."""
+    return [item for partition in list(table.items.values()) for item in list(partition.values())]
+
+
 def receive_message(
     backend: SQSBackend, queue_name: str, count: int, wait_s: int, *arguments: Any, **named: Any
 ) -> list[Any]:
@@ -65,7 +79,7 @@ def receive_message(
     until = time.monotonic() + wait_s
     queue = backend.get_queue(queue_name)
     while True:
-        with _one_receiver:
+        with _one_at_the_queues:
             _give_back_expired(queue)
             busy = queue.pending_message_groups
             found: list[Any] = []
@@ -100,6 +114,17 @@ def _give_back_expired(queue: Queue) -> None:
         queue.pending_messages.remove(message)
 
 
+def alone(method: Callable[P, T]) -> Callable[P, T]:
+    """The method of moto's, while no other request is at the queues."""
+
+    @wraps(method)
+    def called(*arguments: P.args, **named: P.kwargs) -> T:
+        with _one_at_the_queues:
+            return method(*arguments, **named)
+
+    return called
+
+
 _receive_once: Final = SQSBackend.receive_message
 _LOOK_EVERY_S: Final = 0.005
 _Failure = tuple[str | None, str | None, dict[str, Any] | None]
@@ -127,9 +152,16 @@ def main() -> None:
     for backend, replacement in (
         (DynamoDBBackend, put_item),
         (DynamoDBBackend, transact_write_items),
+        (Table, all_items),
         (SQSBackend, receive_message),
     ):
         setattr(backend, replacement.__name__, replacement)
+    for queues, name in (
+        (Queue, "add_message"),
+        (Queue, "delete_message"),
+        (SQSBackend, "change_message_visibility"),
+    ):
+        setattr(queues, name, alone(getattr(queues, name)))
     for counted in (
         messages,
         approximate_number_of_messages_not_visible,

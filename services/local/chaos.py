@@ -48,7 +48,7 @@ EVENTS: Final = 200
 _NS_AN_EVENT: Final = 350_000_000
 """About three leader events a second: what moto keeps up with on two cores that do all the rest beside it."""
 _EVENTS_A_ROUND: Final = 110  # at least, of the three leaders' sessions together
-_SETTLE_WITHIN_S: Final = 90.0
+_STUCK_S: Final = 60.0  # nothing has happened at the venues for so long: nothing will
 _QUIET_S: Final = 7.0  # in which what the dead have left behind comes back: a message, then a lease
 _LOOK_EVERY_S: Final = 0.5
 _STARTS: Final = 8  # tries to start a service while AWS does not answer
@@ -340,17 +340,16 @@ class _End(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _settled(stack: Stack, logs: Path) -> _End:
-    """How things stand once they have been right and quiet for a while, or when time is up."""
+    """How things stand once they have been right and quiet for a while, or are stuck."""
     quiet_since, size = trio.current_time(), -1
-    deadline = quiet_since + _SETTLE_WITHIN_S
     while True:
         ledgers = await stack.ledgers()
         if (entries := sum(map(len, ledgers.values()))) != size:
             size, quiet_since = entries, trio.current_time()
-        is_late = trio.current_time() > deadline
-        if is_late or trio.current_time() - quiet_since >= _QUIET_S:
+        quiet = trio.current_time() - quiet_since
+        if quiet >= _QUIET_S:
             end = await _judge(stack, logs, ledgers)
-            if is_late or end.is_settled:
+            if end.is_settled or quiet >= _STUCK_S:
                 return end
         await trio.sleep(_LOOK_EVERY_S)  # services and venues are other processes: nothing else tells
 

@@ -107,3 +107,29 @@ async def test_what_was_not_deleted_in_time_comes_again_in_order(tmp_path: Path)
         again = [each.body for each in await queue.receive(wait_s=5)]
         assert again[: len(taken)] == taken
         assert again == sorted(again)
+
+
+async def test_nothing_sent_is_lost_while_others_are_deleted(tmp_path: Path) -> None:
+    """Law: each message sent arrives, however many requests send, receive and delete at the same time."""
+    sent = [f"{group}-{number}" for group in range(RIVALS) for number in range(WRITES)]
+    received: set[str] = set()
+    async with open_local_aws(tmp_path) as aws:
+        queue = await open_queue(aws, schema.COPY, random.Random(1))
+
+        async def send(group: int) -> None:
+            for number in range(WRITES):
+                name = f"{group}-{number}"
+                await queue.send([Outgoing(group=str(group), dedup=name, body=name)])
+
+        async def receive() -> None:
+            while len(received) < len(sent):
+                for each in await queue.receive(wait_s=1):
+                    received.add(each.body)
+                    await queue.delete([each.receipt])
+
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                for rival in range(RIVALS):
+                    nursery.start_soon(send, rival)
+                    nursery.start_soon(receive)
+    assert received == set(sent)
