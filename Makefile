@@ -48,7 +48,7 @@ bench: $(READY) ## Measure our wire beside others, and 500 sockets of an ingest 
 simulate: $(READY) ## Run SEEDS=10 simulated hours, each twice, and compare the traces
 	$(BIN)/spider simulate --seeds $(SEEDS)
 
-chaos: $(READY) ## Copy EVENTS=200 leader events while services, Redis, AWS and venues fail as SEED=1 says; write chaos.json
+chaos: $(READY) ## Copy EVENTS=200 leader events while everything fails as SEED=1 says; write chaos.json
 	$(PY) -m services.local chaos --seed $(SEED) --events $(EVENTS)
 
 fuzz: $(READY) ## Read FRAMES=100000 mutated frames of each venue's socket
@@ -71,7 +71,8 @@ lock: $(READY) ## Resolve locks/ anew from pyproject.toml, keeping what still fi
 	for group in $(HELD); do $(COMPILE) --group $$group --constraints locks/dev.txt --output-file locks/$$group.txt; done
 
 clean: ## Remove .venv, caches and results
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .spider dist demo.json bench.json chaos.json
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .spider dist
+	rm -f demo.json bench.json chaos.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip takes its settings (a mirror, certificates) from where the machine keeps them, and compiles what it installs,
