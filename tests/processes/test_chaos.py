@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.local.chaos import EVENTS, ORDER_SERVICES, run
+from services.local.chaos import EVENTS, run
+from services.local.strikes import ORDER_SERVICES
 from services.local.trouble import KILLS_OF_OMS
 
 SEED = 20_261_125
@@ -16,7 +17,7 @@ async def test_nothing_is_lost_or_doubled_whatever_fails(tmp_path):
     """
     report = await run(SEED, EVENTS, tmp_path / "logs")
     assert report.wrongs() == []
-    assert report.leader_events >= EVENTS
-    assert report.judged["placed"] > 2 * EVENTS
+    assert report.judgement.leader_events >= EVENTS
+    assert report.judgement.ledgers["placed"] > 2 * EVENTS
     assert sum(report.struck.kills[name] for name in ORDER_SERVICES) == 2 * KILLS_OF_OMS
-    assert {reason.split()[0] for reason in report.explained.reasons} >= {"skipped", "denied"}
+    assert {reason.split()[0] for reason in report.judgement.journal.reasons} >= {"skipped", "denied"}
