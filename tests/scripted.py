@@ -88,8 +88,6 @@ class ScriptedVenue:
     venue = Venue.OKX
     socket_url = "ws://venue.test/private"
 
-    venue = Venue.OKX
-
     def __init__(self, clock: Clock, instruments: Sequence[Instrument], timeline: list[str]) -> None:
         self._clock, self._timeline = clock, timeline
         self._instruments = tuple(instruments)

@@ -122,7 +122,8 @@ async def chaos(*, chosen: int, events: int, logs: Path, report: Path, console: 
         console.print(f"[red]{wrong}")
     console.print(
         f"[bold]{told.leader_events} leader fills, {copies['expected']} copies expected, "
-        f"lost {copies['lost']}, duplicated {copies['duplicated']}, unexplained {len(told.journal.unexplained)}[/bold]; {report}"
+        f"lost {copies['lost']}, duplicated {copies['duplicated']}, "
+        f"unexplained {len(told.journal.unexplained)}[/bold]; {report}"
     )
     return 1 if summary.wrongs() else 0
 
