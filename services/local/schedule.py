@@ -81,6 +81,7 @@ OF_ORDERS: Final[Sequence[FaultKind]] = (
     "error_without_effect",
     "hold_request",
     "hide_order",
+    "maintenance",
 )
 OF_PUSHES: Final[Sequence[FaultKind]] = ("duplicate_push", "drop_push", "overtake_push", "drop_sockets")
 _LOSES_ANSWER: Final[Sequence[FaultKind]] = ("lose_reply", "error_with_effect", "late_reply")
@@ -157,11 +158,13 @@ class Longest(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         late_reply: past the deadline for an answer, so that some come after it.
         hold_request: past every request's expiry.
+        maintenance: short of the time after which an opening order is stale.
         hide_order: at most the protocol's visibility: longer would break what the venue is known to keep.
     """
 
     late_reply: int = 8 * NS_PER_S
     hold_request: int = 6 * NS_PER_S
+    maintenance: int = 20 * NS_PER_S
     hide_order: int
 
 

@@ -63,7 +63,9 @@ _LONGEST_DOWN: Final = 3 * NS_PER_S
 _LONGEST_STORM: Final = 3 * NS_PER_S
 _PAST_THE_LEASE: Final = (NS_PER_S // 2, 3 * NS_PER_S)
 # Past the times that the local order service runs with, for the same reasons as in a simulated hour.
-_LONGEST: Final = Longest(late_reply=4 * NS_PER_S, hold_request=3 * NS_PER_S, hide_order=500 * NS_PER_MS)
+_LONGEST: Final = Longest(
+    late_reply=4 * NS_PER_S, hold_request=3 * NS_PER_S, maintenance=2 * NS_PER_S, hide_order=500 * NS_PER_MS
+)
 
 
 def draw_troubles(
