@@ -78,6 +78,7 @@ class ScriptedVenue:
     capabilities = Capabilities(
         amends="amend",
         names_parent=True,
+        fires_by_name=True,
         expiry="script",
         batch_orders=1,
         hedge_mode=True,

@@ -42,6 +42,7 @@ def venue_tables() -> list[Table]:
     names: dict[str, Callable[[Capabilities], str]] = {
         "amendment": lambda each: _AMENDS[each.amends],
         "a fired order names its conditional one": lambda each: "yes" if each.names_parent else "no",
+        "a fired order of ours has our id": lambda each: "yes" if each.fires_by_name else "no",
         "a late request is refused by": lambda each: each.expiry,
         "orders a request": lambda each: str(each.batch_orders),
         "hedge mode": lambda each: "yes" if each.hedge_mode else "no",

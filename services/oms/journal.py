@@ -158,6 +158,7 @@ class Journal:
             controls=reference.controls,
             replacing=reference.replacing,
             naming=reference.naming,
+            firing=reference.firing,
             marks=self._standings.marks,
             standings=self._standings.of(product, resting),
         )

@@ -48,6 +48,7 @@ class Reference:
         able = {venue: client.capabilities for venue, client in venues.items()}
         self.replacing = frozenset(venue for venue in able if able[venue].amends == "replace")
         self.naming = frozenset(venue for venue in able if able[venue].names_parent)
+        self.firing = frozenset(venue for venue in able if able[venue].fires_by_name)
 
     @property
     def products(self) -> tuple[Product, ...]:

@@ -128,8 +128,27 @@ def test_every_change_is_about_the_order_that_was_placed() -> None:
 
     replacing = frozenset({Venue.BITGET})
     again = first(desk.see(order.tell(LIVE, price="98"), replacing=replacing))
-    cancel = first(desk.see(order.tell(GONE), replacing=replacing))
-    assert (again.acts_on, cancel.acts_on) == (placed.client_order_id, again.client_order_id)
+    assert again.acts_on == placed.client_order_id
+    gone = desk.see(order.tell(GONE), replacing=replacing)
+    assert isinstance(gone, Plan)
+    both = [placed.client_order_id, again.client_order_id]  # which of them is there is not known
+    assert [each.acts_on for each in gone.intents] == both
+
+
+def test_a_replacement_that_never_was_is_not_cancelled() -> None:
+    """The venue has refused to amend: the order from before is the one that is changed and taken back."""
+    replacing = frozenset({Venue.BITGET})
+    desk, order = Desk(product_of(mirrored())), Leader("1")
+    placed = first(desk.see(order.tell(LIVE), replacing=replacing))
+    refused = first(desk.see(order.tell(LIVE, price="99"), replacing=replacing))
+    cursor, desk.book = mirroring.finish(
+        desk.cursors[VenueOrderId("1")], desk.book, refused, refused.client_order_id, D(0)
+    )
+    desk.cursors[VenueOrderId("1")] = cursor
+
+    gone = desk.see(order.tell(GONE), replacing=replacing)
+    assert isinstance(gone, Plan)
+    assert [each.acts_on for each in gone.intents] == [placed.client_order_id]
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 5)), min_size=1, max_size=6), st.integers(1, 7))
@@ -325,7 +344,7 @@ def test_an_event_is_planned_the_same_again() -> None:
     assert isinstance(desk.event(told), LeaderEvent)
 
 
-NAMING = frozenset({Venue.OKX})
+NAMED = {"naming": frozenset({Venue.OKX}), "firing": frozenset({Venue.BITGET})}
 
 
 class Conditional:
@@ -361,15 +380,15 @@ def test_a_stop_loss_is_mirrored_and_what_it_becomes_is_counted() -> None:
     """The follower's stop waits at the same price with its share; the leader's fills make no second close."""
     desk, stop = Desk(product_of(mirrored())), Conditional()
     desk.see(market("1", Side.BUY, "4"))
-    placed = first(desk.see(stop.tell(LIVE), naming=NAMING))
+    placed = first(desk.see(stop.tell(LIVE), **NAMED))
     assert placed.trigger == Trigger(kind=TriggerKind.STOP_LOSS, price=D(90))
     assert (placed.quantity, placed.reduce_only, placed.order_type) == (2, True, OrderType.MARKET)
     assert placed.request.trigger == placed.trigger
 
-    assert asked(desk.see(stop.tell(OrderStatus.TRIGGERED), naming=NAMING)) == []
-    assert asked(desk.see(stop.became("1"), naming=NAMING)) == []
+    assert asked(desk.see(stop.tell(OrderStatus.TRIGGERED), **NAMED)) == []
+    assert asked(desk.see(stop.became("1"), **NAMED)) == []
     came_to(desk, placed, "-2")
-    assert asked(desk.see(stop.became("4"), naming=NAMING)) == []
+    assert asked(desk.see(stop.became("4"), **NAMED)) == []
     assert desk.planned("alice") == 0
 
 
@@ -377,8 +396,8 @@ def test_a_moved_trigger_is_another_order_in_its_place() -> None:
     """No venue moves a trigger for us: the old order is taken back, and the new one is sent if it was."""
     desk, stop = Desk(product_of(mirrored())), Conditional()
     desk.see(market("1", Side.BUY, "4"))
-    placed = first(desk.see(stop.tell(LIVE), naming=NAMING))
-    made = desk.see(stop.tell(LIVE, "95"), naming=NAMING)
+    placed = first(desk.see(stop.tell(LIVE), **NAMED))
+    made = desk.see(stop.tell(LIVE, "95"), **NAMED)
 
     assert isinstance(made, Plan)
     cancel, anew = made.intents
@@ -400,7 +419,7 @@ def test_a_stop_without_a_quantity_closes_all_of_the_part() -> None:
     desk = Desk(product_of(mirrored()))
     desk.see(market("1", Side.BUY, "4"))
 
-    assert first(desk.see(Conditional().tell(LIVE, quantity="0"), naming=NAMING)).quantity == 2
+    assert first(desk.see(Conditional().tell(LIVE, quantity="0"), **NAMED)).quantity == 2
 
 
 def test_where_what_fires_cannot_be_told_apart_it_is_copied_by_its_fills() -> None:
@@ -418,8 +437,30 @@ def test_a_cancelled_stop_takes_its_mirror_with_it() -> None:
     """Nothing of it waits on."""
     desk, stop = Desk(product_of(mirrored())), Conditional()
     desk.see(market("1", Side.BUY, "4"))
-    placed = first(desk.see(stop.tell(LIVE), naming=NAMING))
-    cancel = first(desk.see(stop.tell(GONE), naming=NAMING))
+    placed = first(desk.see(stop.tell(LIVE), **NAMED))
+    cancel = first(desk.see(stop.tell(GONE), **NAMED))
 
     assert (cancel.action, cancel.acts_on) == (Action.CANCEL, placed.client_order_id)
     assert desk.planned("alice") == 2
+
+
+def test_a_follower_whose_fired_orders_have_no_name_of_ours_is_closed_by_the_fills() -> None:
+    """Where we could not tell what our own conditional order has become, none is placed."""
+    desk, stop = Desk(product_of(mirrored())), Conditional()
+    desk.see(market("1", Side.BUY, "4"))
+    skipped = first(desk.see(stop.tell(LIVE), naming=NAMED["naming"]))
+    assert (skipped.state, skipped.reason) == (CopyState.SKIPPED, Reason.NOT_MIRRORED)
+
+    assert asked(desk.see(stop.became("4"), naming=NAMED["naming"])) == [(Action.PLACE, Side.SELL, "2", None)]
+    assert desk.planned("alice") == 0
+
+
+def test_one_of_a_pair_is_copied_by_its_fills() -> None:
+    """What one of two conditional orders becomes does not say which of them it was: neither is mirrored."""
+    desk, stop = Desk(product_of(mirrored())), Conditional()
+    desk.see(market("1", Side.BUY, "4"))
+    told = stop.tell(LIVE)
+    assert told.trigger is not None
+    paired = msgspec.structs.replace(told, trigger=msgspec.structs.replace(told.trigger, paired=True))
+
+    assert desk.see(paired, **NAMED) is Reason.NO_NEW_FILL

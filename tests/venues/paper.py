@@ -46,7 +46,14 @@ class PaperSession:
 class PaperClient:
     venue, known_instruments, sockets = SEAT, InstrumentList([SWAP]), (PRIVATE,)
     capabilities = Capabilities(
-        amends="", names_parent=False, expiry="", batch_orders=1, hedge_mode=False, sockets=None, limits={}
+        amends="",
+        names_parent=False,
+        fires_by_name=False,
+        expiry="",
+        batch_orders=1,
+        hedge_mode=False,
+        sockets=None,
+        limits={},
     )
 
     def __init__(self, ask, url, clock):

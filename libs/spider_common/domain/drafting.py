@@ -32,6 +32,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         now: Unix ns.
         replacing: the venues at which an amended order becomes another order.
         naming: the venues that name the conditional order which another one comes from.
+        firing: the venues that tell what a conditional order of ours becomes under our id.
         marks: of followers' venues, by symbol; standings: of their accounts. Those that limits need.
     """
 
@@ -45,6 +46,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     controls: Controls = Controls()
     replacing: frozenset[Venue] = frozenset()
     naming: frozenset[Venue] = frozenset()
+    firing: frozenset[Venue] = frozenset()
     marks: Mapping[Venue, Mapping[str, Mark]] = {}
     standings: Mapping[AccountId, Standing] = {}
 

@@ -10,6 +10,7 @@ leader closes. One that closes is cancelled when the leader's is filled; what it
 target, and is made up.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -34,7 +35,9 @@ def rests(fact: OrderFact, naming: frozenset[Venue]) -> bool:
     """
     if fact.status.is_final:
         return False
-    return fact.venue in naming if fact.trigger else fact.order_type in RESTING
+    if fact.trigger is not None:
+        return fact.venue in naming and not fact.trigger.paired
+    return fact.order_type in RESTING
 
 
 def is_over(fact: OrderFact) -> bool:
@@ -68,6 +71,8 @@ def place(draft: Draft, fact: OrderFact, leg: Leg, part: Part) -> tuple[Mirror, 
         return Mirror(), draft.none(leg.kind, direction, per, reference=price)
     if draft.instrument is None:
         return Mirror(), draft.none(leg.kind, direction, Reason.NO_INSTRUMENT, reference=price)
+    if fact.trigger is not None and draft.subscription.account.venue not in draft.situation.firing:
+        return Mirror(), draft.none(leg.kind, direction, Reason.NOT_MIRRORED, reference=price)
     if denied := draft.denied(leg.kind):
         return Mirror(), draft.none(leg.kind, direction, denied, CopyState.DENIED, reference=price)
     mirror = Mirror(per=per, of=leg.before if closes else Decimal(1))
@@ -129,9 +134,9 @@ def amend(
     grown again. No venue moves a trigger for us: a conditional order is cancelled and another one placed,
     if the cancel was in time.
     """
-    price = price_of(fact)
+    price, living = price_of(fact), _living(mirror)
     quantity = _quantity(draft, mirror, leg, price) if mirror.orders else ZERO
-    if quantity == mirror.quantity == 0:
+    if quantity == mirror.quantity == 0 or (mirror.quantity and not living):
         return mirror, ()
     after = part.planned - mirror.counted + quantity
     is_new = mirror.quantity == 0
@@ -143,15 +148,14 @@ def amend(
         return placed, (intent,)
     if quantity == 0:
         cancelled = msgspec.structs.replace(mirror, quantity=ZERO)
-        return cancelled, (_cancel(draft, fact, leg.kind, mirror),)
+        return cancelled, _cancels(draft, fact, leg.kind, mirror)
     if refused:
         direction = mirror.quantity or quantity
         return mirror, (draft.none(leg.kind, direction, refused, CopyState.DENIED, reference=price),)
     if fact.trigger is not None:
-        old = _newest(mirror)
-        cancel = _cancel(draft, fact, leg.kind, mirror)
-        placed, intent = _placed(draft, fact, leg.kind, mirror, quantity, in_place_of=old)
-        return placed, (cancel, intent)
+        cancels = _cancels(draft, fact, leg.kind, mirror)
+        placed, intent = _placed(draft, fact, leg.kind, mirror, quantity, in_place_of=living[-1])
+        return placed, (*cancels, intent)
     intent = draft.place(
         leg.kind,
         quantity,
@@ -160,7 +164,7 @@ def amend(
         price=fact.price,
         reference=fact.price,
         action=Action.AMEND,
-        acts_on=_newest(mirror),
+        acts_on=living[-1],
         counted=False,
         mirrors=fact.origin,
     )
@@ -170,8 +174,10 @@ def amend(
     return msgspec.structs.replace(mirror, orders=orders, quantity=quantity), (intent,)
 
 
-def _cancel(draft: Draft, fact: OrderFact, leg: LegKind, mirror: Mirror) -> Intent:
-    return draft.cancel(leg, _newest(mirror), _exposure(leg, mirror), mirrors=fact.origin)
+def _cancels(draft: Draft, fact: OrderFact, leg: LegKind, mirror: Mirror) -> tuple[Intent, ...]:
+    """Takes back all of a mirror that may still be filled: of an order and its replacement one is there."""
+    exposure = _exposure(leg, mirror)
+    return tuple(draft.cancel(leg, order, exposure, mirrors=fact.origin) for order in _living(mirror))
 
 
 def _exposure(leg: LegKind, mirror: Mirror) -> Decimal:
@@ -181,7 +187,7 @@ def _exposure(leg: LegKind, mirror: Mirror) -> Decimal:
 def count(draft: Draft, leg: Leg, part: Part, mirror: Mirror) -> tuple[Part, Mirror]:
     """The part after a fill of the leader's that the mirror stands for: counted, as if it were copied."""
     aimed = part.follow(leg, mirror.per if leg.kind is LegKind.OPEN else ZERO)
-    if _is_over(mirror) and mirror.settled:
+    if not _living(mirror) and mirror.settled:
         return aimed, mirror  # it came to what it came to
     instrument = draft.instrument
     assert instrument is not None, "a mirror has one"
@@ -195,26 +201,22 @@ def _within(number: Decimal, one: Decimal, other: Decimal) -> Decimal:
     return min(max(number, min(one, other)), max(one, other))
 
 
-def end(draft: Draft, fact: OrderFact, leg: LegKind, mirror: Mirror) -> Intent | Resting | None:
-    """What becomes of a mirror whose leader order is over: a cancel, or a rest that waits for its fill."""
-    if mirror.quantity == 0 or _is_over(mirror):
-        return None
+def end(draft: Draft, fact: OrderFact, leg: LegKind, mirror: Mirror) -> Sequence[Intent | Resting]:
+    """What becomes of a mirror whose leader order is over: cancels, or rests that wait for their fill."""
+    if mirror.quantity == 0:
+        return ()
     if fact.status is not OrderStatus.FILLED or leg is LegKind.CLOSE:
-        return _cancel(draft, fact, leg, mirror)
-    return Resting(
-        order=_newest(mirror),
-        leader_order=fact.origin,
-        side=draft.leader_side,
-        exposure=_exposure(leg, mirror),
-    )
+        return _cancels(draft, fact, leg, mirror)
+    exposure = _exposure(leg, mirror)
+    return [
+        Resting(order=order, leader_order=fact.origin, side=draft.leader_side, exposure=exposure)
+        for order in _living(mirror)
+    ]
 
 
-def _newest(mirror: Mirror) -> ClientOrderId:
-    return list(mirror.orders)[-1]
-
-
-def _is_over(mirror: Mirror) -> bool:
-    return all(came_to is not None for came_to in mirror.orders.values())
+def _living(mirror: Mirror) -> list[ClientOrderId]:
+    """Its orders that may still be filled, newest last."""
+    return [order for order, came_to in mirror.orders.items() if came_to is None]
 
 
 def settle(part: Part, leg: LegKind, mirror: Mirror) -> tuple[Part, Mirror]:
@@ -223,7 +225,7 @@ def settle(part: Part, leg: LegKind, mirror: Mirror) -> tuple[Part, Mirror]:
     An open that was missed leaves the target too, so that no later fill catches it up at another price.
     A close that was missed stays in the target.
     """
-    if not _is_over(mirror):
+    if _living(mirror):
         return part, mirror
     came_to = sum((each for each in mirror.orders.values() if each is not None), ZERO)
     change = came_to - mirror.counted

@@ -81,10 +81,14 @@ class TriggerKind(StrEnum):
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The order waits at the venue until the last price reaches `price`."""
+    """The order waits at the venue until the last price reaches `price`.
+
+    `paired`: it is one of two, of which one price sets off one; what that becomes does not say which it was.
+    """
 
     kind: TriggerKind
     price: Decimal
+    paired: bool = False
 
     def __post_init__(self) -> None:
         check_amounts(price=self.price)

@@ -15,7 +15,7 @@ from spider_common.domain.instruments import Instrument, InstrumentKind
 from spider_common.domain.intents import Cursor, Event, Intent, LeaderEvent, mirror_key
 from spider_common.domain.journal import hold
 from spider_common.domain.orders import CopyState
-from spider_common.domain.positions import Book, Leg, LegKind, Part, Resting, Waiting, part_key
+from spider_common.domain.positions import Book, Leg, LegKind, Part, Waiting, part_key
 from spider_common.domain.products import CopyMode, Product, Subscription
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
@@ -157,12 +157,12 @@ class _Planner:
             if mirror is None:
                 continue
             part, self._mirrors[key] = mirroring.settle(part, leg, mirror)
-            match mirroring.end(draft, self._fact, leg, mirror):
-                case Intent() as cancel:
-                    self._intents.append(cancel)
-                case Resting() as rest:
+            for left in mirroring.end(draft, self._fact, leg, mirror):
+                if isinstance(left, Intent):
+                    self._intents.append(left)
+                else:
                     kept = self._book.resting.get(draft.client, ())
-                    self._book = self._book.with_resting(draft.client, (*kept, rest))
+                    self._book = self._book.with_resting(draft.client, (*kept, left))
         return part
 
 

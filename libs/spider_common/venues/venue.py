@@ -115,6 +115,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         amends: "amend" keeps the order, "replace" makes a new one of it.
+        fires_by_name: what a conditional order of ours has become is told under our client order id.
         names_parent: every fact of an order that a conditional order has become names that one. Where some do
             not, none does: an order must not be taken for two.
         expiry: what makes the venue refuse a request that arrives late.
@@ -124,6 +125,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     amends: str
     names_parent: bool
+    fires_by_name: bool
     expiry: str
     batch_orders: int
     hedge_mode: bool

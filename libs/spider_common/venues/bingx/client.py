@@ -122,6 +122,7 @@ class BingxClient:
         return Capabilities(
             amends="replace",
             names_parent=True,
+            fires_by_name=False,
             expiry="timestamp and recvWindow, at most 5 s",
             batch_orders=5,
             hedge_mode=True,

@@ -100,6 +100,7 @@ class BitgetClient:
         return Capabilities(
             amends="replace",
             names_parent=False,
+            fires_by_name=True,
             expiry="timestamp set back" if self._request_age else "30 s after signing",
             batch_orders=1,
             hedge_mode=True,

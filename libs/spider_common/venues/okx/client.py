@@ -82,6 +82,7 @@ class OkxClient:
         return Capabilities(
             amends="amend",
             names_parent=True,
+            fires_by_name=True,
             expiry="expTime (place, amend)",
             batch_orders=1,
             hedge_mode=True,

@@ -6,6 +6,8 @@ Source: https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-order-channe
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from spider_common.domain.executions import Execution
 from spider_common.domain.identifiers import AccountId, ClientOrderId, TradeId, Venue, VenueOrderId
 from spider_common.domain.instruments import Instrument, InstrumentKind, InstrumentList, Mark
@@ -139,6 +141,8 @@ def algo_orders(
         for leg, kind, field, limit in _LEGS
         if (price := amount(row, field, place, empty=ZERO))
     ]
+    if len(waiting) > 1:
+        waiting = [(leg, msgspec.structs.replace(each, paired=True), limit) for leg, each, limit in waiting]
     reached = text(row, "actualSide", place, default="") if len(waiting) > 1 else ""
     return tuple(
         OrderFact(
