@@ -25,9 +25,11 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What every service of the copy path needs.
 
     Attributes:
+        aws_region: where the tables, queues and secrets are.
         aws_endpoint: a stand-in for AWS, such as a local server; empty for AWS itself.
         names_prefix: stands before the name of each table, queue and secret: ``dev-``.
-        okx_rest, okx_socket, bitget_rest, ...: the venues' addresses, or a simulator's.
+        okx_rest, bitget_rest, bingx_rest: the venue's address, or a simulator's.
+        okx_socket, bitget_socket, bingx_socket: the address of its private socket.
         bingx_orders_per_s, bingx_queries_per_s: what BingX lets in from one address. Its sources contradict
             each other; the strictest is the default.
         redis_url: ``rediss://user@host:port``; empty: no cache, the tables are read.
@@ -38,6 +40,7 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         skew_ms: by how much two clocks may differ; see `spider_common.domain.journal.Timing`.
         heartbeat: a file touched while the event loop turns; empty: none.
         drain_ms: how long work under way may take after SIGTERM; below the task's stopTimeout.
+        log_level: the least that is logged.
     """
 
     aws_region: str = "us-east-1"
@@ -62,11 +65,13 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The order service.
+    """What the order service needs beside that.
 
     Attributes:
         owner: names this task in leases; empty: made from host and process.
-        lease_ms, window_ms, visibility_ms: see `spider_common.domain.journal.Timing`.
+        lease_ms: how long a journal row is owned without renewal.
+        window_ms: how long a venue may take to receive a request.
+        visibility_ms: how long an accepted order may stay invisible to queries.
         queue_visibility_ms: how long a message stays with this task unless it says so again.
         queue_wait_ms: how long a poll waits for a message: the longer, the fewer requests; at most 20 s.
         reconcile_ms: how often what followers hold is held against what was planned.
@@ -95,7 +100,7 @@ class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class IngestSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ingest service.
+    """What the ingest service needs beside that.
 
     Attributes:
         sweep_ms: how often REST is asked beside the sweeps after each connect.

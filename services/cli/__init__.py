@@ -164,6 +164,24 @@ def show_venues(
             show.print_table(*table)
 
 
+@app.command("settings")
+@refusing()
+def show_settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As in docs/settings.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the variables that the services read their settings from. Reads none."""
+    from services.cli import documents  # noqa: PLC0415 nobody else waits for it
+
+    if markdown:
+        typer.echo(documents.settings_markdown(), nl=False)
+    elif as_json:
+        show.print_json({title: documents.fields(form) for title, form in documents.SERVICES.items()})
+    else:
+        for each in documents.setting_tables():
+            show.print_table(each.title, each.columns, each.rows)
+
+
 @app.command("reasons")
 @refusing()
 def show_reasons(

@@ -21,8 +21,10 @@ from spider_common.domain.identifiers import Venue
 from spider_common.domain.products import Account, Client, Limits, ProductSettings, Sizing
 from spider_common.domain.quantities import canonical
 from spider_common.domain.reasons import WORDS, Reason
+from spider_common.settings import PREFIX, CommonSettings, IngestSettings, OmsSettings
 
 FIELDS_BEGIN: Final = "<!-- from here to the end: spider config fields --markdown -->"
+SETTINGS_BEGIN: Final = "<!-- from here to the end: spider settings --markdown -->"
 REASONS_BEGIN: Final = "<!-- from here to the end: spider reasons --markdown -->"
 
 RULES: Final[tuple[type[msgspec.Struct], ...]] = typing.get_args(Sizing)
@@ -32,6 +34,11 @@ SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "Account": Account,
     "Subscription": SubscriptionSettings,
     "Limits": Limits,
+}
+SERVICES: Final[Mapping[str, type[CommonSettings]]] = {
+    "Both services": CommonSettings,
+    "Order service": OmsSettings,
+    "Ingest service": IngestSettings,
 }
 _SPEAKERS: Final = {
     "domain/risk": "limits",
@@ -65,7 +72,7 @@ class Table(NamedTuple):
 
 def fields(form: type[msgspec.Struct]) -> list[Row]:
     """The settings of a type, with what its docstring and its bases' say of each: nothing, if they do not."""
-    told, hints = meanings(form), typing.get_type_hints(form)
+    told, hints = meanings(form), typing.get_type_hints(form, include_extras=True)
     return [
         Row(
             field.name,
@@ -82,14 +89,14 @@ def meanings(form: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in reversed(form.__mro__):
         _, _, section = inspect.cleandoc(one.__dict__.get("__doc__") or "").partition("Attributes:\n")
-        name = ""
+        names: list[str] = []
         for line in section.splitlines():
-            entry = re.fullmatch(r"    (\w+): (.*)", line)
+            entry = re.fullmatch(r"    (\w+(?:, \w+)*): (.*)", line)
             if entry:
-                name = entry[1]
-                found[name] = entry[2]
-            elif name and line.startswith("     "):
-                found[name] += " " + line.strip()
+                names = entry[1].split(", ")
+                found |= dict.fromkeys(names, entry[2])
+            elif line.startswith("     "):
+                found |= {name: f"{found[name]} {line.strip()}" for name in names}
     return found
 
 
@@ -128,6 +135,29 @@ def field_tables() -> list[Table]:
                 for name, choice in _choices().items()
             ],
         ),
+    ]
+
+
+def settings_markdown() -> str:
+    """The generated part of docs/settings.md."""
+    return "\n\n".join((SETTINGS_BEGIN, *map(_section, setting_tables()))) + "\n"
+
+
+def setting_tables() -> list[Table]:
+    """The variables of every service, then those that a service has beside them."""
+    common = {row.field for row in fields(CommonSettings)}
+    return [
+        Table(
+            title,
+            _summary(form),
+            ("variable", "type", "default", "meaning"),
+            [
+                [f"`{PREFIX}{row.field.upper()}`", *row[1:]]
+                for row in fields(form)
+                if form is CommonSettings or row.field not in common
+            ],
+        )
+        for title, form in SERVICES.items()
     ]
 
 
@@ -200,6 +230,10 @@ def _form(hint: Any) -> str:
             return "a rule, see Sizing"
         case types.UnionType | typing.Union:
             return " or ".join(_form(each) for each in inner if each is not types.NoneType)
+        case typing.Literal:
+            return " or ".join(f"`{each}`" for each in inner)
+        case typing.Annotated:
+            return _form(inner[0]) + "".join(_bounds(each) for each in inner[1:])
         case origin if origin is tuple:
             return f"list of {_form(inner[0])}"
         case origin if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -211,6 +245,11 @@ def _form(hint: Any) -> str:
     if issubclass(base, Enum):
         return " or ".join(f"`{each.value}`" for each in base)
     return str({value: f"see {name}" for name, value in SECTIONS.items()}[base])
+
+
+def _bounds(meta: msgspec.Meta) -> str:
+    told = ((", above", meta.gt), (", at least", meta.ge), (", at most", meta.le))
+    return "".join(f"{words} {bound}" for words, bound in told if bound is not None)
 
 
 def _shown(value: Any) -> str:

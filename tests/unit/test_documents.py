@@ -13,12 +13,14 @@ from spider_common.domain.reasons import WORDS, Reason
 from tests.unit.spider_command import ROOT, lines, spider
 
 DOCS = ROOT / "docs"
+FORMS = [*documents.SECTIONS.values(), *documents.RULES, *documents.SERVICES.values()]
 
 
 @pytest.mark.parametrize(
     ("path", "begin", "command"),
     [
         (DOCS / "configuration.md", documents.FIELDS_BEGIN, ("config", "fields")),
+        (DOCS / "settings.md", documents.SETTINGS_BEGIN, ("settings",)),
         (DOCS / "reasons.md", documents.REASONS_BEGIN, ("reasons",)),
     ],
 )
@@ -28,13 +30,13 @@ def test_the_document_is_in_step(path: Path, begin: str, command: tuple[str, ...
     assert mark + generated == spider(*command, "--markdown").stdout
 
 
-@pytest.mark.parametrize("form", [*documents.SECTIONS.values(), *documents.RULES])
+@pytest.mark.parametrize("form", FORMS)
 def test_every_setting_is_explained(form: type[msgspec.Struct]) -> None:
     """Law: each field of each type has a meaning in its docstring's Attributes."""
     assert [row.field for row in documents.fields(form) if not row.meaning] == []
 
 
-@pytest.mark.parametrize("form", [*documents.SECTIONS.values(), *documents.RULES])
+@pytest.mark.parametrize("form", FORMS)
 def test_nothing_is_explained_that_is_not_there(form: type[msgspec.Struct]) -> None:
     """Law: an explanation of a field that has gone goes with it."""
     assert documents.meanings(form).keys() <= {field.name for field in msgspec.structs.fields(form)}
@@ -83,6 +85,8 @@ def test_the_lists_are_shown() -> None:
     assert sorted(told_codes) == sorted([*Reason, *DriftReason])
     table = spider("reasons").stdout
     assert all(f"`{reason}`" in table for reason in Reason)
+    assert "`SPIDER_LEASE_MS`" in spider("settings").stdout
+    assert json.loads(spider("settings", "--json").stdout).keys() == documents.SERVICES.keys()
     told = json.loads(spider("config", "fields", "--json").stdout)
     assert told.keys() == documents.SECTIONS.keys()
     assert "max_drawdown" in spider("config", "fields").stdout
