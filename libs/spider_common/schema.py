@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 DAY_S: Final = 86_400
+AUDIT: Final = "audit"  # what the partitions of the audit begin with
 JOURNAL_DAYS: Final = 30  # longer than any redelivery: the queues keep a message for 14
 ORDER_DAYS: Final = 90  # from an order's end on; executions and positions are kept for good
 BUCKETS: Final = 8
@@ -316,7 +317,7 @@ def history_key(kind: str, *name: str, version: int) -> Key:
 
 def audit_partition(day: str) -> str:
     """The partition of the Config table that holds what people changed on a UTC day, `2026-11-25`."""
-    return _join("audit", day)
+    return _join(AUDIT, day)
 
 
 def audit_key(day: str, entry: str, *, ts: int) -> Key:

@@ -227,6 +227,19 @@ async def test_a_state_is_audited_once_for_each_change() -> None:
     assert (await desk.store.watch()).standings == {}
 
 
+async def test_changes_of_one_moment_are_all_told() -> None:
+    """Law: there and back and there again in one nanosecond is three changes, of a state as of an item."""
+    desk = Desk()
+    await desk.store.change(new(ALPHA, BRUNO), ANA_DESK)
+    known = len(await Audit(desk.table).entries("2025-11-25"))
+    with trio.fail_after(5):
+        for state in (HALTED, ACTIVE, HALTED):
+            await desk.store.set_state(state, Scope(), ANA_DESK)
+        for version, name in enumerate(("B", "", "B"), start=1):
+            await desk.store.change([Edit(replace(BRUNO, name=name), version)], ANA_DESK)
+    assert len(await Audit(desk.table).entries("2025-11-25")) == known + 6
+
+
 async def test_states_are_told_with_who_and_why() -> None:
     """Law: what is not active is found with who set it, and of a client whose name says `product`, too."""
     desk = Desk()

@@ -112,10 +112,10 @@ class ConfigStore:
             snapshot = await self.snapshot()
             check_edits(snapshot, left)
             await self._check_versions(snapshot, left)
-            left = await self._write(snapshot, left, by)
+            left, by = await self._write(snapshot, left, by)
         await self._tell()
 
-    async def _write(self, snapshot: Snapshot, edits: list[Edit], by: Author) -> list[Edit]:
+    async def _write(self, snapshot: Snapshot, edits: list[Edit], by: Author) -> tuple[list[Edit], Author]:
         """Stores edits part by part, and gives those before which somebody else changed something."""
         while edits:
             part, rest = edits[:EDITS], edits[EDITS:]
@@ -123,10 +123,10 @@ class ConfigStore:
             changes = [generation_put(snapshot), *edit_changes(snapshot, after, part, by)]
             try:
                 await self._table.write(*changes)
-            except Conflict:  # what was checked may be wrong now
-                break
+            except Conflict as error:  # what was checked may be wrong now
+                return edits, _apart(by, error)
             snapshot, edits = after, rest
-        return edits
+        return [], by
 
     async def put_product(self, product: Product) -> None:
         """Stores a whole product in place of what is there, its clients switched on: a seed's way.
@@ -200,8 +200,9 @@ class ConfigStore:
             )
             try:
                 await self._table.write(change, audit_put(entry))
-            except Conflict:
-                continue  # somebody else set it in the same moment: the later one counts
+            except Conflict as error:  # somebody else set it in the same moment: the later one counts
+                by = _apart(by, error)
+                continue
             break
         await self._tell()
         return was
@@ -250,6 +251,12 @@ class ConfigStore:
             found.extend(page.rows)
             if (after := page.next) is None:
                 return found
+
+
+def _apart(by: Author, error: Conflict) -> Author:
+    """The author a nanosecond later, where the audit has the same change of the same moment already."""
+    told_before = any(key.pk.startswith(schema.AUDIT) for key in error.keys)
+    return msgspec.structs.replace(by, ts=by.ts + 1) if told_before else by
 
 
 def find(products: tuple[Product, ...], product: ProductId) -> Product | None:
