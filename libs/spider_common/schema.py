@@ -310,9 +310,9 @@ def history_partition(kind: str, *name: str) -> str:
     return _join("history", kind, *name)
 
 
-def history_key(kind: str, *name: str, version: int) -> Key:
-    """The change of an item that made it this version."""
-    return Key(history_partition(kind, *name), f"{version:010d}")
+def history_key(kind: str, *name: str, entry: str, ts: int) -> Key:
+    """One such change, sorted by its time (Unix ns); `entry` tells those of one moment apart."""
+    return Key(history_partition(kind, *name), _join(_moment(ts), entry))
 
 
 def audit_partition(day: str) -> str:

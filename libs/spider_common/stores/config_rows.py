@@ -17,7 +17,7 @@ from spider_common.domain.configuration import (
     name_of,
 )
 from spider_common.domain.control import Controls, TradingState
-from spider_common.domain.identifiers import ClientId, ProductId
+from spider_common.domain.identifiers import ClientId, ProductId, digest
 from spider_common.domain.products import Client, Product, ProductSettings
 from spider_common.schema import Key
 from spider_common.stores.audit import AuditEntry, Author, audit_put
@@ -188,11 +188,12 @@ def edit_changes(snapshot: Snapshot, after: Snapshot, edits: Sequence[Edit], by:
             before=encoder.encode(before.item).decode() if before else "",
             after=encoder.encode(edit.item).decode(),
         )
-        told = schema.history_key(name.kind, *name.ids, version=now.version)
+        doc = encoder.encode(entry).decode()
+        told = schema.history_key(name.kind, *name.ids, entry=digest(doc), ts=by.ts)
         changes += [
             item_put(msgspec.structs.replace(now, version=edit.version)),
             audit_put(entry),
-            Put(Row(pk=told.pk, sk=told.sk, doc=encoder.encode(entry).decode())),
+            Put(Row(pk=told.pk, sk=told.sk, doc=doc)),
         ]
     return changes
 
