@@ -40,6 +40,7 @@ from spider_common.stores.table import TableError
 ORIGIN: Final = 1_700_000_000 * NS_PER_S  # Unix ns at which every simulation begins
 _DRAIN_S: Final = 20.0
 _SETTLE_S: Final = 3.0
+_TOLERANCE: Final = Decimal("0.001")  # in settlement currency: the venue rounds its average prices
 _EMPTY_S: Final = 60.0  # in which the queue empties once nothing new is told
 _EQUITY_MOVES: Final = Decimal("0.04")  # by how much two equities' ratio strays from that of the deposits
 
@@ -258,7 +259,9 @@ def _unsettled(world: World) -> Iterator[str]:
             yield f"{name} still has {body}"
     intents: dict[ClientOrderId, Intent] = {}
     kept: dict[ClientOrderId, Intent] = {}
-    held: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    more: defaultdict[tuple[str, str, str], Decimal] = defaultdict(
+        Decimal
+    )  # by our records than by the venue
     for row in world.table.rows():
         if row.sk.startswith("journal#"):
             for intent in msgspec.json.decode(row.doc, type=JournalRow).intents:
@@ -268,21 +271,27 @@ def _unsettled(world: World) -> Iterator[str]:
             kept[intent.client_order_id] = intent
         elif row.pk.startswith("holdings#"):
             position = msgspec.json.decode(row.doc, type=Position)
-            held[position.client, position.symbol] += position.holding.quantity
-    for name, intent in intents.items():
+            holding, whose = position.holding, (position.client, position.symbol)
+            more[(*whose, "held")] += holding.quantity
+            more[(*whose, "earned")] += holding.realised
+            for fee in holding.fees.values():
+                more[(*whose, "paid in fees")] += fee
+    for order, intent in intents.items():
         if not intent.state.is_submitted:
-            yield f"{name} of {intent.client} is still {intent.state}"
-        if kept.get(name) != intent:
-            yield f"{name} of {intent.client} is kept as {kept.get(name)}, the journal has {intent}"
+            yield f"{order} of {intent.client} is still {intent.state}"
+        if kept.get(order) != intent:
+            yield f"{order} of {intent.client} is kept as {kept.get(order)}, the journal has {intent}"
     units = {each.symbol: each.unit for each in world.simulator.okx.instruments}
     clients: dict[str, str] = {each.account: each.client for each in FOLLOWERS}
     for entry in world.simulator.okx.exchange.ledger.entries:
         if isinstance(entry, Executed) and (client := clients.get(entry.order.account)):
-            symbol = entry.order.symbol
-            held[client, symbol] -= entry.execution.size * entry.order.sign * units[symbol]
-    for (client, symbol), over in held.items():
-        if over:
-            yield f"{client} holds {over} {symbol} more by our records than by the venue's"
+            execution, of = entry.execution, (client, entry.order.symbol)
+            more[(*of, "held")] -= execution.size * entry.order.sign * units[entry.order.symbol]
+            more[(*of, "earned")] -= execution.pnl
+            more[(*of, "paid in fees")] -= execution.fee
+    for (client, symbol, what), amount in more.items():
+        if abs(amount) > _TOLERANCE:
+            yield f"{client}, {symbol}: {amount} more {what} by our records than by the venue's"
 
 
 def _line(what: object) -> str:

@@ -1,6 +1,7 @@
 """Doubts: rows that could not be finished at once are looked after here until they are.
 
-Also adopts rows whose owner has died: once at start, then on a timer.
+Also adopts rows whose owner has died, and mends the orders of those that it had finished: once at start,
+then on a timer.
 """
 
 from typing import Final
@@ -14,12 +15,14 @@ from services.oms.submit import Submitter
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.journal import JournalRow, Timing, next_question
 from spider_common.domain.orders import CopyState
+from spider_common.schema import Pending
 from spider_common.stores.documents import Stored
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
 
 ADOPT_EVERY_S: Final = 2.0
 _ADOPT_AT_ONCE: Final = 20
+MEND_EVERY_S: Final = 60.0
 _HELD_AGAIN_NS: Final = NS_PER_S // 4  # how soon to see whether the order before a held one is settled
 _TABLE_AGAIN_S: Final = 1.0
 
@@ -51,6 +54,7 @@ class Resolver:
         """Runs until cancelled. A row under way then is adopted by the next owner after its lease."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._serve_adoption, name="oms.adopt")
+            nursery.start_soon(self._serve_mending, name="oms.mend")
             task_status.started()
             async for stored in self._handed_over:
                 event = stored.value.event
@@ -110,3 +114,25 @@ class Resolver:
             except TableError as error:
                 self._log.warning("adoption.postponed", error=str(error))
             await trio.sleep(ADOPT_EVERY_S)
+
+    async def mend(self) -> None:
+        """Brings orders that stand in doubt to what the journal says of them now.
+
+        A row is written before its orders: whose owner died in between is finished, and adopted by nobody.
+
+        Raises:
+            TableError: the table does not answer.
+        """
+        for order in await self._trading.orders.pending(Pending.IN_DOUBT):
+            intent = order.intent
+            stored = await self._trading.journal(order.event, intent.product, order.shard)
+            if stored is not None:
+                await self._trading.orders.follow(stored, {intent.client_order_id})
+
+    async def _serve_mending(self) -> None:
+        while True:
+            try:
+                await self.mend()
+            except TableError as error:
+                self._log.warning("mending.postponed", error=str(error))
+            await trio.sleep(MEND_EVERY_S)

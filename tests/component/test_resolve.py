@@ -4,7 +4,10 @@ import trio
 
 from services.oms.intake import Handled
 from services.oms.journal import Theirs
+from services.oms.record import record
 from spider_common.clock import NS_PER_S
+from spider_common.domain import journal
+from spider_common.domain.follower_orders import follower_order
 from spider_common.domain.orders import CopyState, Side
 from spider_common.domain.positions import LegKind
 from spider_common.stores.table import Unavailable
@@ -202,3 +205,24 @@ async def test_a_stale_opening_is_not_sent_again(autojump_clock: trio.testing.Mo
     book = await rig.trading.book(rig.product.product, 0, event.fact.symbol)
     assert book.value.waiting == {}
     assert book.value.part(intent.client, intent.leader_side).planned == 0
+
+
+async def test_an_order_whose_owner_died_after_its_row_is_mended(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Law: what the journal has settled and the orders have not heard of is brought to them."""
+    rig = Rig("alice")
+    worker = await rig.worker()
+    stored = await worker.planned(rig.event())
+    (made,) = stored.value.intents
+    doubtful = journal.doubt(made, why="no answer", expires=rig.clock.now(), now=rig.clock.now())
+    stored = await record(rig.trading, stored, stored.value.with_intents({made.client_order_id: doubtful}))
+    await rig.trading.orders.follow(stored)
+    await worker.resolver.mend()
+    assert await rig.order(made) == follower_order(stored.value, doubtful, stored.version)
+    accepted = journal.accept(doubtful, None)
+    await record(rig.trading, stored, stored.value.with_intents({made.client_order_id: accepted}))
+    await worker.resolver.mend()
+    order = await rig.order(made)
+    assert order is not None
+    assert order.intent == accepted

@@ -141,9 +141,12 @@ def test_nothing_is_scanned() -> None:
     assert found == []
 
 
+def equity() -> Equity:
+    return Equity(account=ACCOUNT, equity=ZERO, currency="USDT", ts_venue=1)
+
+
 async def equity_kept(stores: Stores) -> None:
-    equity = Equity(account=ACCOUNT, equity=ZERO, currency="USDT", ts_venue=1)
-    documents, entry = stores.trading.documents(), worth_entry(Venue.OKX, Worth.of(equity))
+    documents, entry = stores.trading.documents(), worth_entry(Venue.OKX, Worth.of(equity()))
     await documents.read([entry.key])
     documents.put(entry)
     await documents.write()
@@ -187,6 +190,8 @@ ASKED: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "TradingStore.cursor": lambda s: s.trading.cursor(PRODUCT, 0, "1"),
     "TradingStore.book": lambda s: s.trading.book(PRODUCT, 0, "BTC-USDT-SWAP"),
     "TradingStore.documents": equity_kept,
+    "TradingStore.worth": lambda s: s.trading.worth(Venue.OKX, ACCOUNT),
+    "TradingStore.save_worth": lambda s: s.trading.save_worth(Venue.OKX, Stored(Worth.of(equity()), 0)),
     "TradingStore.worths": lambda s: s.trading.worths(),
     "TradingStore.equities": lambda s: s.trading.equities(),
     "TradingStore.mark": lambda s: s.trading.mark(Venue.OKX, ACCOUNT),
