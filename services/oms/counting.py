@@ -11,7 +11,7 @@ from spider_common.domain.follower_orders import FollowerOrder
 from spider_common.domain.held import AccountPositions
 from spider_common.domain.holdings import AttributedExecution, Holding, Position, holding_of
 from spider_common.domain.intents import Cursor, Intent
-from spider_common.domain.journal import withdraw
+from spider_common.domain.journal import charge, withdraw
 from spider_common.domain.mirroring import finish
 from spider_common.domain.orders import CopyState, OrderFact
 from spider_common.domain.positions import Book, LegKind
@@ -78,11 +78,16 @@ class _Counted(msgspec.Struct, frozen=True):
     def needs(self) -> list[Key]:
         """What it may change beside the order and the fill."""
         keys = [position_key(self.intent)] if self.fill else []
-        if self.mirror_ends or self.missed:
+        if self.mirror_ends or self.missed or self.coin_fee:
             keys.append(self.book)
         if self.mirror_ends and self.intent.mirrors is not None:
             keys.append(schema.cursor_key(self.intent.product, self.after.shard, self.intent.mirrors))
         return keys
+
+    @property
+    def coin_fee(self) -> Decimal:
+        """What the fill cost in the coin itself: to be taken out of the part."""
+        return self.fill.coin_fee if self.fill is not None else ZERO
 
     @property
     def mirror_ends(self) -> bool:
@@ -129,8 +134,8 @@ class Counting:
         await documents.read([key for each in counted for key in each.needs])
         await self._hold(counted)
         for each in counted:
-            if each.missed:
-                self._withdraw(each)
+            if each.missed or each.coin_fee:
+                self._settle(each)
             if each.mirror_ends:
                 self._finish(each)
 
@@ -210,9 +215,12 @@ class Counting:
         owner = position.product, position.client, position.position_side
         return [each for each in kept if (each.product, each.client, each.position_side) == owner]
 
-    def _withdraw(self, each: _Counted) -> None:
+    def _settle(self, each: _Counted) -> None:
+        """Takes out of the part what was not filled, and what a fee took."""
         book = self._documents.get(each.book, Book) or Book()
-        self._put_book(each, withdraw(book, each.intent, each.missed))
+        settled = charge(withdraw(book, each.intent, each.missed), each.intent, each.coin_fee)
+        if settled != book:
+            self._put_book(each, settled)
 
     def _finish(self, each: _Counted) -> None:
         """Tells the leader order's cursor what its mirror came to."""

@@ -28,7 +28,7 @@ from spider_common.schema import Key
 from spider_common.stores.documents import Stored
 from spider_common.stores.table import Ambiguous, Busy, Conflict, Put, TooLarge
 from spider_common.stores.trading import cursor_entry
-from tests.oms_rig import ORIGIN, Rig
+from tests.oms_rig import COINS, ORIGIN, SYMBOL, Rig
 from tests.scripted import Trouble
 from tests.strategies import execution, fact, intent, journal_row
 
@@ -67,9 +67,9 @@ class Desk:
         self.rig, self.executions = rig, executions
         self.verdicts: dict[int, Verdict] = {}
 
-    async def copied(self, side: Side = Side.BUY, order: str = "1") -> list[Intent]:
+    async def copied(self, side: Side = Side.BUY, order: str = "1", *, symbol: str = SYMBOL) -> list[Intent]:
         """The orders of one more leader order."""
-        event = self.rig.event("1", side=side, order=order)
+        event = self.rig.event("1", side=side, order=order, symbol=symbol)
         await (await self.rig.worker()).copier.handle(event, self.rig.clock.now())
         return list((await self.rig.intents(event)).values())
 
@@ -331,6 +331,20 @@ async def test_a_mirror_that_is_over_is_told_to_its_cursor(autojump_clock: MockC
         for made in mirrors
     ]
     assert came_to == [Decimal("0.4"), 0]
+
+
+async def test_a_fee_in_coins_is_taken_out_of_the_part(autojump_clock: MockClock) -> None:
+    """Law: what the venue kept for itself is neither held nor planned to be sold."""
+    desk = await desk_of("alice")
+    (bought,) = await desk.copied(symbol=COINS)
+    paid = {"symbol": COINS, "fee": Decimal("-0.0015"), "fee_currency": "BTC"}
+    for _ in range(2):
+        await desk.hear([fill(bought, "1", "0.4", **paid), fill(bought, "2", "0.6", **paid)])
+    assert (await desk.holding(bought)).quantity == Decimal("0.997")
+    book = await desk.rig.trading.book(bought.product, 0, COINS)
+    assert book.value.part(bought.client, bought.leader_side).planned == Decimal("0.997")
+    (sold,) = await desk.copied(Side.SELL, "2", symbol=COINS)
+    assert sold.quantity == Decimal("0.997")
 
 
 async def test_a_refused_order_is_withdrawn_once(autojump_clock: MockClock) -> None:

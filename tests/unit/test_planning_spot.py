@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spider_common.domain.identifiers import Venue, VenueOrderId
 from spider_common.domain.instruments import SPOT_MARK, InstrumentList, venue_symbol
+from spider_common.domain.journal import charge
 from spider_common.domain.orders import OrderFact, OrderStatus, PositionSide, Side
 from spider_common.domain.positions import LegKind
 from spider_common.domain.reasons import Reason
@@ -80,3 +81,25 @@ def test_what_the_leader_holds_of_its_copied_coins_is_copied(trades: list[tuple[
         desk.see(_traded(side, str(size), number))
         held = max(held + side.sign * size, 0)
     assert sum(desk.ordered.values()) == held * Decimal("0.5")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 5)), min_size=1, max_size=12),
+    st.integers(0, 30),
+)
+def test_fees_paid_in_coins_are_not_sold(trades: list[tuple[Side, int]], fee: int) -> None:
+    """Law: with fees of up to 3 % taken in the coin, orders are whole lots, nobody sells more than there is,
+    and what is left when the leader has sold all is less than a lot."""
+    desk, held = _desk(), Decimal(0)
+    for number, (side, size) in enumerate(trades, start=1):
+        made = desk.see(_traded(side, str(size), number))
+        for order in made.intents:
+            assert order.quantity % Decimal("0.001") == 0
+            if order.quantity:
+                paid = -order.quantity * fee / 1_000 if order.side is Side.BUY else Decimal(0)
+                held += order.signed + paid
+                desk.book = charge(desk.book, order, paid)
+        assert held >= 0
+        assert desk.planned("alice") == held
+        if desk.book.leader[PositionSide.NET] == 0:
+            assert held < Decimal("0.001")

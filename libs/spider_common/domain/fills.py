@@ -10,7 +10,7 @@ from spider_common.domain.intents import Intent
 from spider_common.domain.orders import CopyState, OrderFact, OrderType
 from spider_common.domain.positions import Leg, LegKind, Part
 from spider_common.domain.products import BelowMinimum
-from spider_common.domain.quantities import ZERO
+from spider_common.domain.quantities import ZERO, toward_zero
 from spider_common.domain.reasons import Reason
 
 
@@ -34,7 +34,8 @@ def follow(draft: Draft, fact: OrderFact, leg: Leg, part: Part) -> tuple[Part, I
         return kept, draft.none(leg.kind, direction, denied, CopyState.DENIED, reference=price)
     goal = _goal(instrument, aimed.target, leg)
     crosses = leg.kind is LegKind.OPEN and part.planned * direction < 0
-    quantity = goal if crosses and not _may_cross(draft) else goal - part.planned
+    change = goal if crosses and not _may_cross(draft) else goal - part.planned
+    quantity = toward_zero(change, instrument.lot_base)  # a fee paid in coins leaves a part that is no lots
     least = draft.least(leg.kind, price or fact.price)
     if quantity * direction <= 0 or abs(quantity) < least:
         if _rounds_up(draft, leg, quantity * direction):

@@ -30,10 +30,15 @@ class AttributedExecution(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     coin: str = ""
 
     @property
+    def coin_fee(self) -> Decimal:
+        """A fee taken in the coin itself, base quantity, negative when paid."""
+        told = self.execution
+        return told.fee if self.coin and told.fee_currency == self.coin else ZERO
+
+    @property
     def change(self) -> Decimal:
         """What it makes of the position, signed base quantity: a fee taken in the coin itself is gone."""
-        told = self.execution
-        return told.signed + (told.fee if self.coin and told.fee_currency == self.coin else ZERO)
+        return self.execution.signed + self.coin_fee
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -297,6 +297,20 @@ def withdraw(book: Book, intent: Intent, quantity: Decimal) -> Book:
     return book.with_parts({part_key(intent.client, intent.leader_side): changed})
 
 
+def charge(book: Book, intent: Intent, fee: Decimal) -> Book:
+    """Takes a fee that an order paid in the coin itself (base quantity, negative) out of its part.
+
+    It was bought and is gone: it cannot be sold, and is not bought again.
+    """
+    if not intent.counted and intent.mirrors is None:
+        return book
+    part = book.part(intent.client, intent.leader_side)
+    rest = part.target + fee
+    target = rest if rest * part.target > 0 else ZERO
+    charged = Part(target=target, planned=part.planned + fee)
+    return book.with_parts({part_key(intent.client, intent.leader_side): charged})
+
+
 def may_release(book: Book, intent: Intent) -> bool:
     """Whether a held order is first in its client's queue: nothing before it is in doubt any more."""
     queue = book.waiting.get(intent.client, ())
