@@ -18,10 +18,20 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import reconciling
 from spider_common.domain.drift import Asked, Drift, DriftKey, Refusal
 from spider_common.domain.identifiers import shard_of
+from spider_common.domain.instruments import InstrumentKind
 from spider_common.domain.intents import DeskEvent
-from spider_common.domain.products import Account, Correction, Product
+from spider_common.domain.products import Product
 from spider_common.domain.reconciling import Repair
-from spider_common.domain.rounds import Facts, Reading, Resting, accounts_of, astray, drifts_of, repairs_of
+from spider_common.domain.rounds import (
+    Facts,
+    Fees,
+    Reading,
+    Resting,
+    accounts_of,
+    astray,
+    drifts_of,
+    repairs_of,
+)
 from spider_common.schema import Pending
 from spider_common.stores.documents import Stored
 from spider_common.stores.positions import PositionStore
@@ -106,8 +116,9 @@ class Reconciler:
         reading, stored = await self._read()
         now, grace = self._clock.now(), self._pace.grace
         drifts = drifts_of(reading, now=now, grace=grace)
-        if resting := await self._resting(astray(drifts)):
-            reading = msgspec.structs.replace(reading, resting=resting)
+        if odd := astray(drifts):
+            resting, fees = await self._resting(odd), await self._fees(odd)
+            reading = msgspec.structs.replace(reading, resting=resting, fees=fees)
             drifts = drifts_of(reading, now=now, grace=grace)
         repairs = repairs_of(drifts, reading)
         shards = {each.product: each.shards for each in reading.products}
@@ -156,13 +167,28 @@ class Reconciler:
             for account, told in (await self._positions.all_positions(venue)).items()
         }
 
-    async def _resting(self, accounts: Iterable[Account]) -> Resting:
+    async def _resting(self, drifts: Iterable[Drift]) -> Resting:
         """What of our own their venues may still fill."""
-        found = set()
-        for each in accounts:
-            for order in await self._trading.orders.account_pending(Pending.OPEN, each.venue, each.account):
-                found.add((order.intent.client, each.account, order.intent.symbol))
+        accounts = sorted({(each.venue, each.account) for each in drifts})
+        found = [
+            (order.intent.client, account, order.intent.symbol)
+            for venue, account in accounts
+            for order in await self._trading.orders.account_pending(Pending.OPEN, venue, account)
+        ]
         return frozenset(found)
+
+    async def _fees(self, drifts: Iterable[Drift]) -> Fees:
+        """What was taken in the coins that are bought and sold; swaps pay in another."""
+        listed = self._reference.instruments
+        kinds = ((each, listed.get(each.venue, each.instrument)) for each in drifts)
+        clients = {each.client for each, known in kinds if known and known.kind is InstrumentKind.SPOT}
+        return {
+            (held.product, held.client, held.account.account, held.symbol): fee
+            for client in sorted(clients)
+            for held in await self._trading.orders.positions(client)
+            if (known := listed.get(held.account.venue, held.symbol)) is not None
+            and (fee := held.holding.fees.get(known.base))
+        }
 
     async def _keep(
         self, drift: Drift, before: Stored[Drift] | None, order: Repair | None, shards: int
@@ -219,8 +245,7 @@ class Reconciler:
         self._log.info("drift.gone", product=value.product, client=value.client, symbol=value.symbol)
 
     def _tell(self, drift: Drift) -> None:
-        alarming = drift.reason.is_alarming and drift.correction is not Correction.OFF
-        tell = self._log.error if alarming else self._log.info
+        tell = self._log.error if drift.is_alarming else self._log.info
         tell(
             "drift",
             product=drift.product,

@@ -284,3 +284,28 @@ async def test_a_close_that_was_halted_is_caught_up_with(
         await desk.world.config.set_state(TradingState.ACTIVE, Scope(), by)
         await trio.sleep(900)
         assert desk.held(ANA) == held
+
+
+@pytest.mark.parametrize("venue", Venue)
+async def test_fees_taken_in_coins_are_no_drift(venue: Venue, autojump_clock: MockClock) -> None:
+    """Law: coins that the venue kept as its fee are not missed. What is missing beyond is told, and not
+    bought: to move his coins is the owner's right."""
+    ana = at(ANA, venue)
+    async with open_desk(venue, ana) as desk:
+        await desk.change(correction=Correction.CORRECT)
+        pair = next(each for each in desk.venue.instruments if each.kind == "spot")
+        size = pair.minimum * 1000
+
+        def order(side: str, size: Decimal) -> NewOrder:
+            return NewOrder(symbol=pair.symbol, side=side, kind="market", size=size)
+
+        desk.act(Place(account=desk.leader, order=order("buy", size)))
+        await trio.sleep(300)
+        assert await desk.reasons() == []
+        (position,) = await desk.world.trading.orders.positions(ClientId("ana"))
+        assert position.holding.fees.get(pair.base, 0) < 0
+        desk.act(Place(account=ana.account, order=order("sell", size / 2)))
+        await trio.sleep(300)
+        assert await desk.reasons() == [("ana", "transfer")]
+        assert desk.said("desk.asked") == []
+        assert len(desk.lines_of("drift", reason="transfer", level="error")) == 1

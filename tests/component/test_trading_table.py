@@ -166,6 +166,7 @@ def drift() -> Drift:
         held=ZERO,
         planned=ZERO,
         target=ZERO,
+        fees=ZERO,
         ruled=None,
         reason=DriftReason.ROUNDING,
         correction=Correction.OFF,

@@ -127,6 +127,16 @@ def test_coins_that_moved_are_the_clients_own() -> None:
     assert repair(drift, COINS) is None
 
 
+def test_fees_in_the_coin_and_dust_are_no_drift() -> None:
+    """What the venue took of what was bought is where it should be; less than a lot nobody can order."""
+    bought = claim("10", fees=Decimal("-0.3"))
+    assert look(bought, holds=held("9.7"), instrument=COINS) == ()
+    assert believed(bought, quantity="9.75", instrument=COINS).reason is DriftReason.ROUNDING
+    missing = believed(bought, quantity="9.2", instrument=COINS)
+    assert (missing.reason, missing.off, missing.is_alarming) == (DriftReason.TRANSFER, Decimal("-0.5"), True)
+    assert not believed(bought, quantity="12", instrument=COINS).is_alarming
+
+
 def test_a_young_difference_is_settling() -> None:
     """Only a fact a grace time younger than the first look proves that no order is under way."""
     first = look(claim("1"), holds=held("0"), now=10)
@@ -320,7 +330,7 @@ def test_the_drift_prefix_an_account_add_up(
     if holds is None or not claims:
         assert not known
         return
-    planned = sum((each.part.planned for each in claims if each.side() is side), Decimal(0))
+    planned = sum((each.expected for each in claims if each.side() is side), Decimal(0))
     assert planned + sum((drift.off for drift in known.values()), Decimal(0)) == holds.quantity
 
 

@@ -28,6 +28,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         symbol, leader_side: the leader's position that it copies.
         ruled: what the rule gives for all that the leader holds; None where that depends on how it came.
+        fees: of spot, what was taken in the coin itself for this part's orders, negative.
         unsettled: why what the account holds may still change by our own orders; None: it will not.
     """
 
@@ -38,8 +39,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     leader_side: PositionSide
     part: Part
     ruled: Decimal | None = None
+    fees: Decimal = ZERO
     unsettled: DriftReason | None = None
     correction: Correction = Correction.OFF
+
+    @property
+    def expected(self) -> Decimal:
+        """What the account should hold for it."""
+        return self.part.planned + self.fees
 
     def side(self) -> PositionSide:
         """The position of the account that the part lives in."""

@@ -34,7 +34,7 @@ class DriftReason(StrEnum):
 
     @property
     def is_alarming(self) -> bool:
-        """Whether somebody should look: nothing that we plan will change it."""
+        """Whether it is a reason for somebody to look: nothing that we plan will change it."""
         return self in _ALARMING
 
 
@@ -55,7 +55,7 @@ DRIFT_WORDS: Final = {
     DriftReason.MISSING_INSTRUMENT: "The follower's venue does not list the instrument.",
     DriftReason.NOT_COPIED: "The leader held it before the client joined.",
     DriftReason.MANUAL_TRADE: "Somebody else traded the account: its owner, or the venue liquidating it.",
-    DriftReason.TRANSFER: "Coins were moved in or out, bought or sold by hand, or taken as a fee.",
+    DriftReason.TRANSFER: "Coins were moved in or out, or bought or sold by hand.",
     DriftReason.LEADER_UNKNOWN: "The leader holds what our book does not know: from before copying began.",
 }
 
@@ -109,7 +109,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         position: what the account holds of it, all subscriptions together.
         held: the part of it that counts as this subscription's.
         planned, target: as in `spider_common.domain.positions.Part`.
-        ruled: see `Claim`.
+        fees, ruled: see `spider_common.domain.claims.Claim`.
         refusal: see `Refusal`, where that is the reason.
         since: when this difference was first looked at, Unix ns; anew once orders cannot change it any more.
         seen: the time of the newest fact that was looked at when this was written.
@@ -128,6 +128,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     held: Decimal
     planned: Decimal
     target: Decimal
+    fees: Decimal
     ruled: Decimal | None
     reason: DriftReason
     correction: Correction
@@ -147,8 +148,14 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def off(self) -> Decimal:
-        """What is held beyond what was ordered: the difference that our own plans do not know."""
-        return self.held - self.planned
+        """What is held beyond what was ordered, less fees: the difference that our own orders do not know."""
+        return self.held - self.planned - self.fees
+
+    @property
+    def is_alarming(self) -> bool:
+        """Whether somebody should look: nothing that we plan will change it. More coins do no harm."""
+        alarming = self.reason.is_alarming and self.correction is not Correction.OFF
+        return alarming and not (self.reason is DriftReason.TRANSFER and self.off > 0)
 
     @property
     def wants_explaining(self) -> bool:

@@ -50,7 +50,7 @@ def reconcile(
     keys = [_key(claim, side) for claim in claims]
     if held is None or any(key in before and before[key].seen > held.ts for key in keys):
         return tuple(before[key] for key in keys if key in before)
-    off = held.quantity - sum((claim.part.planned for claim in here), ZERO)
+    off = held.quantity - sum((claim.expected for claim in here), ZERO)
     if off and not here:
         here = [max(claims, key=_weight)] if claims else []
     largest = max(here, key=_weight, default=None)
@@ -79,7 +79,7 @@ def _drift(
     now: int,
     grace: int,
 ) -> Drift | None:
-    part = claim.part if claim.side() is side else Part()
+    part, fees = (claim.part, claim.fees) if claim.side() is side else (Part(), ZERO)
     old = before.get(_key(claim, side))
     unsettled = claim.unsettled if off else None
     since = now
@@ -105,9 +105,10 @@ def _drift(
         instrument=instrument.symbol,
         position_side=side,
         position=held.quantity,
-        held=part.planned + off,
+        held=part.planned + fees + off,
         planned=part.planned,
         target=part.target,
+        fees=fees,
         ruled=claim.ruled,
         reason=reason,
         correction=claim.correction,
@@ -121,9 +122,9 @@ def _drift(
 def _reason(
     instrument: Instrument, claim: Claim, part: Part, off: Decimal, refusal: Refusal | None
 ) -> DriftReason | None:
-    if off:
+    if abs(off) >= instrument.lot_base:
         return DriftReason.TRANSFER if instrument.kind is InstrumentKind.SPOT else DriftReason.MANUAL_TRADE
-    left = abs(part.planned - part.target)
+    left = abs(part.planned - part.target) + abs(off)
     if left >= instrument.minimum_base:
         return DriftReason.REJECTED if refusal is None else refusal.drift
     short = ZERO if claim.ruled is None else abs(claim.ruled) - abs(part.target)
@@ -159,6 +160,7 @@ def without_instrument(claim: Claim, *, now: int, before: Known) -> Drift | None
         held=ZERO,
         planned=ZERO,
         target=ZERO,
+        fees=ZERO,
         ruled=claim.ruled,
         reason=DriftReason.MISSING_INSTRUMENT,
         correction=claim.correction,
@@ -200,6 +202,7 @@ def leader_drift(
         held=held.quantity,
         planned=known,
         target=known,
+        fees=ZERO,
         ruled=None,
         reason=DriftReason.LEADER_UNKNOWN if held.ts - since >= grace else DriftReason.SETTLING,
         correction=Correction.OFF,

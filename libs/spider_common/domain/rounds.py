@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -11,7 +12,7 @@ from spider_common.domain.claims import Claim, claims
 from spider_common.domain.drift import Drift, DriftKey, DriftReason, Known
 from spider_common.domain.held import AccountPositions
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
-from spider_common.domain.instruments import InstrumentList
+from spider_common.domain.instruments import InstrumentKind, InstrumentList
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, Product
@@ -23,6 +24,7 @@ _UNTOLD: Final = AccountPositions()
 Books = Mapping[ProductId, Mapping[int, Mapping[str, Book]]]
 Facts = Mapping[tuple[Venue, AccountId], AccountPositions]
 Resting = frozenset[tuple[ClientId, AccountId, str]]
+Fees = Mapping[tuple[ProductId, ClientId, AccountId, str], Decimal]
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
         facts: what accounts hold; of one that is missing nothing is known.
         drifts: what was known before.
         resting: client, account and symbol of orders that their venue still has.
+        fees: by product, client, account and symbol, what of spot was taken in the coin, negative.
     """
 
     products: tuple[Product, ...]
@@ -41,6 +44,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts
     drifts: Known
     resting: Resting = frozenset()
+    fees: Fees = {}
 
 
 def accounts_of(products: Iterable[Product]) -> list[Account]:
@@ -61,7 +65,7 @@ def drifts_of(reading: Reading, *, now: int, grace: int) -> list[Drift]:
         drifts += _leaders(product, reading, now, grace)
         for claim, instrument in claims(product, reading.books[product.product], reading.instruments):
             if instrument is not None:
-                sharing[claim.account, instrument.symbol].append(_rested(claim, instrument.symbol, reading))
+                sharing[claim.account, instrument.symbol].append(_known(claim, instrument.symbol, reading))
             elif missing := reconciling.without_instrument(claim, now=now, before=reading.drifts):
                 drifts.append(missing)
     for (account, symbol), parts in sharing.items():
@@ -76,26 +80,34 @@ def drifts_of(reading: Reading, *, now: int, grace: int) -> list[Drift]:
     return drifts
 
 
-def _rested(claim: Claim, symbol: str, reading: Reading) -> Claim:
-    """The claim, unsettled if an order of the client still rests at the venue."""
-    if claim.unsettled is None and (claim.client, claim.account.account, symbol) in reading.resting:
+def _known(claim: Claim, symbol: str, reading: Reading) -> Claim:
+    """The claim with its fees, and unsettled if an order of the client still rests at the venue."""
+    name = (claim.client, claim.account.account, symbol)
+    if fees := reading.fees.get((claim.product, *name)):
+        claim = msgspec.structs.replace(claim, fees=fees)
+    if claim.unsettled is None and name in reading.resting:
         return msgspec.structs.replace(claim, unsettled=DriftReason.OPEN_ORDER)
     return claim
 
 
 def _leaders(product: Product, reading: Reading, now: int, grace: int) -> Iterator[Drift]:
-    """The leader's own position against the first shard's books: each shard's say the same."""
+    """The leader's own swaps against the first shard's books: each shard's say the same.
+
+    Its coins are not compared: what it owned before and what fees took is no news.
+    """
     leader = product.leader
     told = reading.facts.get((leader.venue, leader.account), _UNTOLD)
     for symbol, book in sorted(reading.books[product.product][0].items()):
         instrument = reading.instruments.get(leader.venue, symbol)
+        if instrument is None or instrument.kind is InstrumentKind.SPOT:
+            continue
         for side, position in sorted(book.leader.items()):
             found = reconciling.leader_drift(
                 product.product,
                 leader,
                 symbol,
                 side,
-                held=told.held(instrument, side) if instrument is not None else None,
+                held=told.held(instrument, side),
                 known=position,
                 before=reading.drifts,
                 now=now,
@@ -105,14 +117,10 @@ def _leaders(product: Product, reading: Reading, now: int, grace: int) -> Iterat
                 yield found
 
 
-def astray(drifts: Iterable[Drift]) -> list[Account]:
-    """The accounts of followers that hold something else than was ordered, as far as the drifts tell."""
-    found = [
-        (drift.venue, drift.account)
-        for drift in drifts
-        if drift.client and drift.off and drift.reason is not DriftReason.IN_DOUBT
-    ]
-    return [Account(venue=venue, account=account) for venue, account in dict.fromkeys(found)]
+def astray(drifts: Iterable[Drift]) -> list[Drift]:
+    """Those of followers that hold something else than was ordered, as far as the books tell: of them more
+    is to be read."""
+    return [each for each in drifts if each.client and each.off and each.reason is not DriftReason.IN_DOUBT]
 
 
 def repairs_of(drifts: Iterable[Drift], reading: Reading) -> dict[DriftKey, Repair]:
