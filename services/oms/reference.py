@@ -15,7 +15,7 @@ from spider_common.domain.identifiers import AccountId, ProductId, Venue
 from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.intents import Event
 from spider_common.domain.products import Equity, EquityPercent, EquityProportional, Product
-from spider_common.domain.risk import Need, needs
+from spider_common.domain.risk import needs
 from spider_common.domain.standing import Worth
 from spider_common.listings import Listings
 from spider_common.stores.config import ConfigStore
@@ -73,7 +73,7 @@ class Reference:
         for each in product.subscriptions:
             if isinstance(each.sizing, EquityProportional):
                 needed.add(product.leader.account)
-            if isinstance(each.sizing, EquityProportional | EquityPercent) or Need.WORTH in needs(each):
+            if isinstance(each.sizing, EquityProportional | EquityPercent) or "worth" in needs(each):
                 needed.add(each.account.account)
         if not self.worths.keys() >= needed:
             await self._load_worths()

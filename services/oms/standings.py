@@ -82,11 +82,11 @@ class Standings:
         Raises:
             TableError: the table does not answer.
         """
-        unmarked = _venues(product.subscriptions, Need.MARKS) - self.marks.keys()
+        unmarked = _venues(product.subscriptions, "marks") - self.marks.keys()
         if unmarked:
             with trio.move_on_after(WAIT_S):
                 await self._read_marks(unmarked)
-        unread = _venues(product.subscriptions, Need.POSITIONS) - self._positions.keys()
+        unread = _venues(product.subscriptions, "positions") - self._positions.keys()
         if unread:
             await self._read_positions(unread)
 
@@ -109,7 +109,7 @@ class Standings:
         try:
             async with trio.open_nursery() as nursery:
                 for each in product.subscriptions:
-                    if each.mode is CopyMode.ORDERS and Need.OPEN_ORDERS in needs(each):
+                    if each.mode is CopyMode.ORDERS and "open_orders" in needs(each):
                         nursery.start_soon(ask, each.account, name="oms.resting")
         except* TableError as errors:
             raise errors.exceptions[0] from errors
@@ -126,9 +126,9 @@ class Standings:
     async def _read(self) -> None:
         subscriptions = [each for product in self._reference.products for each in product.subscriptions]
         with trio.move_on_after(READ_S):
-            await self._read_marks(_venues(subscriptions, Need.MARKS))
+            await self._read_marks(_venues(subscriptions, "marks"))
         try:
-            await self._read_positions(_venues(subscriptions, Need.POSITIONS))
+            await self._read_positions(_venues(subscriptions, "positions"))
         except TableError as error:
             self._log.warning("positions.stale", error=str(error))
 

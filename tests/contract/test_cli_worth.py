@@ -35,6 +35,13 @@ def _equity(worth: int, ts: int) -> Equity:
     return Equity(account=ANA, equity=Decimal(worth), currency="USD", ts_venue=ts)
 
 
+async def _tell(trading: TradingStore, *told: tuple[int, int]) -> None:
+    for worth, ts in told:
+        fact, known = _equity(worth, ts), await trading.worth(Venue.OKX, ANA)
+        after = known.value.observe(fact) if known else Worth.of(fact)
+        await trading.save_worth(Venue.OKX, Stored(after, known.version if known else 0))
+
+
 @pytest.fixture
 def tables(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., T]:
     """The variables that lead the command to moto's tables, and a way to work with them."""
@@ -72,8 +79,7 @@ def test_it_is_shown_and_begins_anew(tables: Tables[None]) -> None:
     """What the limits go by is shown; begun anew, only the newest is left, and the audit has both."""
 
     async def told(trading: TradingStore, _: Audit) -> None:
-        for worth, ts in ((1_000, 1), (400, 2)):
-            await trading.put_equity(Venue.OKX, _equity(worth, ts))
+        await _tell(trading, (1_000, 1), (400, 2))
 
     tables(told)
     shown = CliRunner().invoke(app, ["worth", "okx/okx-ana", "--json"])
@@ -124,8 +130,7 @@ def test_a_fact_that_comes_between_is_not_lost(tables: Tables[None]) -> None:
     """What was looked at is forgotten, and nothing that was told since."""
 
     async def told(trading: TradingStore, _: Audit) -> None:
-        for worth, ts in ((600, 4), (700, 5)):
-            await trading.put_equity(Venue.OKX, _equity(worth, ts))
+        await _tell(trading, (600, 4), (700, 5))
 
     tables(told)
     known = worths.read(Venue.OKX, ANA)
@@ -139,7 +144,7 @@ def test_nobody_to_ask(tables: Tables[None]) -> None:
     """Without a terminal it is not done unless --yes says so."""
 
     async def told(trading: TradingStore, _: Audit) -> None:
-        await trading.put_equity(Venue.OKX, _equity(500, 3))
+        await _tell(trading, (500, 3))
 
     tables(told)
     result = CliRunner().invoke(app, ["worth", "okx/okx-ana", "--anew"])

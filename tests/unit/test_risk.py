@@ -16,7 +16,7 @@ from spider_common.domain.instruments import InstrumentKind, Mark
 from spider_common.domain.orders import PositionSide
 from spider_common.domain.products import Account, Equity, FixedRatio, Limits, Subscription
 from spider_common.domain.reasons import WORDS, Reason
-from spider_common.domain.risk import Need, Proposal
+from spider_common.domain.risk import Proposal
 from spider_common.domain.standing import DAY, Standing, Worth
 from tests.strategies import TS, spot, swap
 
@@ -313,12 +313,12 @@ def test_what_is_not_needed_is_not_looked_at(
     """What `needs` does not name may be unknown: the answer is the same."""
     need = risk.needs(_follows(own, of_client))
     bare = Standing(
-        worth=standing.worth if Need.WORTH in need else None,
-        positions=standing.positions if Need.POSITIONS in need else AccountPositions(),
-        notional=standing.notional if Need.POSITIONS in need else None,
-        open_orders=standing.open_orders if Need.OPEN_ORDERS in need else None,
+        worth=standing.worth if "worth" in need else None,
+        positions=standing.positions if "positions" in need else AccountPositions(),
+        notional=standing.notional if "positions" in need else None,
+        open_orders=standing.open_orders if "open_orders" in need else None,
     )
-    unmarked = proposal if Need.MARKS in need else replace(proposal, mark=None)
+    unmarked = proposal if "marks" in need else replace(proposal, mark=None)
 
     assert _deny(unmarked, bare, own, of_client) == _deny(proposal, standing, own, of_client)
 

@@ -4,12 +4,10 @@
 because the fact that it needs is missing or too old, denies. What only reduces is never denied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from enum import Flag, auto
-from functools import reduce
-from operator import or_
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -67,34 +65,29 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         return min(abs(self.quantity), abs(self.after))
 
 
-class Need(Flag):
-    """A kind of fact that a limit is checked against."""
+Need = Literal["marks", "worth", "positions", "open_orders"]
+"""A kind of fact that a limit is checked against."""
 
-    NOTHING = 0
-    MARKS = auto()
-    WORTH = auto()
-    POSITIONS = auto()
-    OPEN_ORDERS = auto()
-
-
-_NEEDS: Final = {
-    "fat_finger_bps": Need.MARKS,
-    "max_order_notional": Need.MARKS,
-    "max_position_notional": Need.MARKS | Need.POSITIONS,
-    "max_open_orders": Need.OPEN_ORDERS,
-    "max_leverage": Need.MARKS | Need.WORTH | Need.POSITIONS,
-    "max_daily_loss": Need.WORTH,
-    "max_drawdown": Need.WORTH,
+_NEEDS: Final[Mapping[str, tuple[Need, ...]]] = {
+    "fat_finger_bps": ("marks",),
+    "max_order_notional": ("marks",),
+    "max_position_notional": ("marks", "positions"),
+    "max_open_orders": ("open_orders",),
+    "max_leverage": ("marks", "worth", "positions"),
+    "max_daily_loss": ("worth",),
+    "max_drawdown": ("worth",),
 }
 
 
-def needs(subscription: Subscription) -> Need:
+def needs(subscription: Subscription) -> AbstractSet[Need]:
     """What the limits of a subscription and of its client are checked against."""
-    need = Need.NOTHING
+    found: set[Need] = set()
     for limits in (subscription.limits, subscription.client_limits):
         if limits != _NO_LIMITS:
-            need |= reduce(or_, (_NEEDS[each] for each in _NEEDS if getattr(limits, each) is not None), need)
-    return need
+            for field, need in _NEEDS.items():
+                if getattr(limits, field) is not None:
+                    found.update(need)
+    return found
 
 
 def deny(proposal: Proposal, subscription: Subscription, standing: Standing, now: int) -> Reason | None:
@@ -104,17 +97,11 @@ def deny(proposal: Proposal, subscription: Subscription, standing: Standing, now
 
     `standing`: of the subscription's account. `now`: Unix ns.
     """
-    if not proposal.opened:
+    own, of_client = subscription.limits, subscription.client_limits
+    if (own == _NO_LIMITS and of_client == _NO_LIMITS) or not proposal.opened:
         return None
     case, grows = _Case(proposal, standing, now), abs(proposal.quantity) > abs(proposal.replaces)
-    bounds = [
-        (limits, position)
-        for limits, position in (
-            (subscription.limits, case.of_part),
-            (subscription.client_limits, case.of_account),
-        )
-        if limits != _NO_LIMITS
-    ]
+    bounds = ((own, case.of_part), (of_client, case.of_account))
     return next(
         (
             reason
@@ -168,6 +155,8 @@ _IN_FULL: Final = 10_000
 
 
 def _instrument(limits: Limits, case: _Case, _: _Position) -> Reason | None:
+    if not limits.allow and not limits.deny:
+        return None
     listed = case.proposal.instrument
     pair = f"{listed.base}/{listed.quote}"
     names = {listed.base, pair if listed.kind is InstrumentKind.SPOT else f"{pair}:{listed.settle}"}
