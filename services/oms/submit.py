@@ -144,7 +144,9 @@ class Submitter:
         blocked = False
         for intent in intents:
             if not blocked:
-                after = await self._step(row, book, intent, patience_s)
+                # what is in the place of an order wants to know what has become of that one's cancel
+                so_far = row if intent.acts_on is None else row.with_intents(changed)
+                after = await self._step(so_far, book, intent, patience_s)
                 blocked = not after.state.is_submitted
             else:  # it was not sent: it waits for the one before it
                 after = journal.hold(intent) if intent.state is CopyState.PLANNED else intent

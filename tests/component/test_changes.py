@@ -9,8 +9,9 @@ import trio
 from spider_common.clock import NS_PER_S
 from spider_common.domain.identifiers import VenueOrderId
 from spider_common.domain.intents import Action, LeaderEvent
-from spider_common.domain.orders import CopyState, OrderStatus, OrderType
+from spider_common.domain.orders import CopyState, OrderStatus, OrderType, Trigger, TriggerKind
 from spider_common.domain.products import CopyMode
+from spider_common.domain.reasons import Reason
 from tests.oms_rig import PRODUCT, Rig
 from tests.scripted import Reply
 from tests.strategies import fact
@@ -140,3 +141,35 @@ async def test_a_dead_owners_amendment_is_adopted(autojump_clock: trio.testing.M
     assert order.price == 90
     assert (await rig.row(amended)).lease.owner == "heir"
     assert (await rig.intents(amended))["alice"].state is CopyState.ACCEPTED
+
+
+def waiting(rig: Rig, price: str) -> LeaderEvent:
+    """The leader's conditional buy of 1, and the price that it waits for now."""
+    event = resting(rig)
+    trigger = Trigger(kind=TriggerKind.ENTRY, price=Decimal(price))
+    told = msgspec.structs.replace(event.fact, order_type=OrderType.MARKET, price=None, trigger=trigger)
+    return msgspec.structs.replace(event, fact=told)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_moved_trigger_is_a_cancel_and_an_order_in_its_place(
+    gone: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The new order is sent in the same pass; not if the old one could not be taken back any more."""
+    rig = mirrored("alice")
+    worker = await rig.worker()
+    async with worker.resolving():
+        await worker.copier.handle(waiting(rig, "90"), rig.clock.now())
+        await trio.sleep(1)
+        (old,) = rig.venue.orders.values()
+        if gone:
+            rig.venue.orders[old.client_order_id] = msgspec.structs.replace(old, status=OrderStatus.TRIGGERED)
+        moved = waiting(rig, "95")
+        await worker.copier.handle(moved, rig.clock.now())
+        await trio.sleep(LONG_S)
+    cancel, anew = (await rig.row(moved)).intents
+    assert cancel.state is (CopyState.REJECTED if gone else CopyState.ACCEPTED)
+    assert (anew.state, anew.reason) == (
+        (CopyState.DENIED, Reason.NOT_AMENDABLE) if gone else (CopyState.ACCEPTED, "")
+    )
+    assert len(rig.venue.orders) == (1 if gone else 2)
