@@ -24,6 +24,7 @@ from spider_common.domain.identifiers import AccountId, EventId, Venue
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Equity, Product
 from spider_common.domain.reasons import WORDS, Reason
+from spider_common.domain.risk import EQUITY_AGE
 from spider_common.venues.cards import CARDS
 from spider_common.venues.outcomes import UnreadableFrame
 
@@ -89,8 +90,6 @@ def plan_event(
     as_json: AsJson = False,
 ) -> None:
     """Print the orders that the planner would make of an event, with reasons. Touches nothing."""
-    from services.oms.journal import EQUITY_AGE_NS  # noqa: PLC0415 brings Trio with it
-
     chosen = load(product, Product)
     events = load_events(event, chosen, product)
     fact = events[0].fact
@@ -101,7 +100,7 @@ def plan_event(
         cursor=None,
         book=load(book, Book) if book else Book(),
         equities={each.account: each for each in load(equities, tuple[Equity, ...])} if equities else {},
-        oldest_equity=moment - EQUITY_AGE_NS,
+        oldest_equity=moment - EQUITY_AGE,
         now=moment,
     )
     try:

@@ -1,14 +1,12 @@
 """From a message to durable intents: nothing reaches a venue before this has written it."""
 
-from typing import Final
-
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from services.oms.record import Fenced, record
 from services.oms.reference import Reference
 from services.oms.standings import Standings
-from spider_common.clock import NS_PER_S, Clock
+from spider_common.clock import Clock
 from spider_common.domain import journal, mirroring
 from spider_common.domain.adjusting import adjust
 from spider_common.domain.drafting import Situation
@@ -18,12 +16,10 @@ from spider_common.domain.journal import JournalRow, Timing
 from spider_common.domain.planning import plan
 from spider_common.domain.products import Product
 from spider_common.domain.reasons import Reason
+from spider_common.domain.risk import EQUITY_AGE
 from spider_common.stores.documents import Stored
 from spider_common.stores.table import Ambiguous, Conflict
 from spider_common.stores.trading import TradingStore
-
-EQUITY_AGE_NS: Final = 600 * NS_PER_S
-"""Equities older than this do not size an order: two missed sweeps of five minutes."""
 
 
 class Mine(msgspec.Struct, frozen=True):
@@ -153,7 +149,7 @@ class Journal:
             cursor=cursor.value if cursor else None,
             book=book.value,
             equities=reference.equities,
-            oldest_equity=now - EQUITY_AGE_NS,
+            oldest_equity=now - EQUITY_AGE,
             now=now,
             controls=reference.controls,
             replacing=reference.replacing,
