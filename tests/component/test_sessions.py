@@ -120,7 +120,7 @@ async def open_desk(
             timing=Timing(),
             write=lambda _line: None,
         ) as world,
-        world._venues("test") as venues,
+        world.venues("test") as venues,
     ):
         client = venues[Venue.OKX]
         assert isinstance(client, OkxClient)

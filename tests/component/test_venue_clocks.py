@@ -40,7 +40,7 @@ async def test_an_order_lives_by_the_venues_clock(
     ana = Follower(client="ana", sizing=FixedRatio(Decimal(1)), deposit=Decimal(1_000_000), venue=venue)
     async with (
         open_bench(venue, followers=[ana], before=[SkewClock(ahead=ahead)]) as bench,
-        bench.world._venues("test") as venues,
+        bench.world.venues("test") as venues,
     ):
         client, clock = venues[venue], bench.world.clock
         await client.instruments()
