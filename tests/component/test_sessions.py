@@ -262,10 +262,10 @@ async def test_a_frame_that_cannot_be_read_is_kept_and_swept(autojump_clock: Moc
             apply(desk.venue, Place(account=LEADER, order=BUY))
             await trio.sleep(5)
             unreadable = desk.said("frame.unreadable")
-            assert [line["unreadable"] for line in unreadable] == [1, 2]
+            assert [line["unreadable"] for line in unreadable] == [1, 2, 3]  # order, fill, position
             assert "data[0].instId" in unreadable[0]["error"]
             assert json.loads(unreadable[0]["frame"])["data"][0]["instId"] == BUY.symbol
-            assert desk.sweeps.count == 3
+            assert desk.sweeps.count == 4
             assert desk.sockets == [0, 1]
 
 
