@@ -170,6 +170,8 @@ class Bench:
 
     async def _calls(self, what: str) -> Counter[str]:
         told = (await self._http.get(f"{self._stub}/{what}", timeout=600)).json()
+        if told["unknown"]:
+            raise RuntimeError(f"the stand-in for AWS has no {told['unknown']}: benchmarks/stub")
         if told["dead"]:
             raise RuntimeError(f"{told['dead']} messages were set aside; see the copier's log")
         return Counter(told["calls"])

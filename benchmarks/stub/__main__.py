@@ -48,9 +48,11 @@ class _Stub:
     def __init__(self) -> None:
         tables, secrets = Tables(), _Secrets()
         self._queues = queues = Queues()
+        self._unknown = ""
         self.calls: Counter[str] = Counter()
         self._handlers: dict[str, Handler] = {
             "DynamoDB_20120810.GetItem": tables.get_item,
+            "DynamoDB_20120810.BatchGetItem": tables.batch_get_item,
             "DynamoDB_20120810.PutItem": tables.put_item,
             "DynamoDB_20120810.UpdateItem": tables.update_item,
             "DynamoDB_20120810.Query": tables.query,
@@ -71,15 +73,19 @@ class _Stub:
     def answer(self, target: str, body: bytes) -> Any:
         """The answer, or what can be awaited for it."""
         self.calls[target] += 1
+        if target not in self._handlers:
+            self._unknown = target
+            self._queues.tell()
+            raise Refused("UnknownOperationException")
         return self._handlers[target](msgspec.json.decode(body))
 
     async def settled(self) -> Any:
-        while not self._queues.is_empty:
+        while not (self._queues.is_empty or self._unknown):
             await self._queues.changed()
         return self.told()
 
     def told(self) -> Any:
-        return {"calls": self.calls, "dead": self._queues.dead}
+        return {"calls": self.calls, "dead": self._queues.dead, "unknown": self._unknown}
 
 
 class _Connection(asyncio.Protocol):

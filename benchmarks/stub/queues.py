@@ -50,7 +50,7 @@ class Queues:
             }
             message = {"MessageId": number, "Body": entry["MessageBody"], "Attributes": told}
             self._groups.setdefault(entry["MessageGroupId"], deque()).append(message)
-        self._tell()
+        self.tell()
         return {"Successful": done, "Failed": []}
 
     async def receive_message(self, call: Call) -> Call:
@@ -72,7 +72,7 @@ class Queues:
         if (taken := self._taken.get(call["ReceiptHandle"])) is not None:
             until = asyncio.get_running_loop().time() + call["VisibilityTimeout"]
             self._taken[call["ReceiptHandle"]] = (*taken[:2], until)
-            self._tell()
+            self.tell()
         return {}
 
     def change_message_visibility_batch(self, call: Call) -> Call:
@@ -86,7 +86,7 @@ class Queues:
             self._groups[group].remove(message)
             if not self._groups[group]:
                 del self._groups[group]
-            self._tell()
+            self.tell()
         return {}
 
     def delete_message_batch(self, call: Call) -> Call:
@@ -113,6 +113,7 @@ class Queues:
                 break
         return messages
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Wakes who waits for a change."""
         self._changed.set()
         self._changed = asyncio.Event()

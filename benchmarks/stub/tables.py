@@ -34,6 +34,15 @@ class Tables:
         item = self._rows.get(_place(call["TableName"], call["Key"]))
         return {} if item is None else {"Item": item}
 
+    def batch_get_item(self, call: Call) -> Call:
+        found: dict[str, list[Item]] = {}
+        for table, wanted in call["RequestItems"].items():
+            if len(wanted["Keys"]) > 100:
+                raise Refused("ValidationException", message=f"{len(wanted['Keys'])} keys in a batch")
+            rows = [self._rows.get(_place(table, key)) for key in wanted["Keys"]]
+            found[table] = [row for row in rows if row is not None]
+        return {"Responses": found, "UnprocessedKeys": {}}
+
     def put_item(self, call: Call) -> Call:
         _check_size(call["Item"])
         if (held := self._failure({"Put": call})) is not None:
