@@ -24,9 +24,9 @@ from services.local.stack import INGEST, LEASE_S, Stack, open_ground, open_servi
 from services.local.strikes import ORDER_SERVICES, Strikes, Struck, lines, start_proxy
 from services.local.trouble import draw_troubles
 from services.simulator.actions import Action
-from services.simulator.checker import totals
+from services.simulator.checker import Finding, totals
 from services.simulator.instruments import Instrument
-from services.simulator.ledger import Executed
+from services.simulator.ledger import Executed, to_json
 from services.simulator.scenario import Pause as Wait
 from services.simulator.scenario import Step, leader_session, play
 from spider_common import schema
@@ -69,6 +69,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ledgers: the counts of `services.simulator.checker`, from the venues' ledgers alone.
+        strayed: the followers and instruments of which it says that something was lost or doubled.
         journal: our journal's account of each leader event and follower.
         unfinished: rows of the journal with an order that has no outcome yet.
         wrong_positions: where what we say that a client holds is not what its venue executed, in words.
@@ -76,6 +77,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     leader_events: int
     ledgers: dict[str, int]
+    strayed: tuple[Finding, ...]
     journal: Explanation
     unfinished: int
     dead_letters: int
@@ -91,6 +93,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return [
             *(f"{count} {name}" for name, count in counted if count),
+            *(f"strayed: {each}" for each in self.strayed),
             *(f"unexplained: {each}" for each in self.journal.unexplained),
             *(f"position: {each}" for each in self.wrong_positions),
         ]
@@ -159,6 +162,8 @@ async def run(chosen: int, events: int, logs: Path) -> Report:
                     nursery.start_soon(_lead, stack, team, steps, length)
                 await strikes.strike(troubles)
             judgement = await _settled(stack, logs)
+            for venue, entries in (await stack.ledgers()).items():
+                (logs / f"{venue}.ledger.json").write_bytes(to_json(entries))
             return Report(
                 seed=chosen,
                 seconds=round(trio.current_time() - begun, 1),
@@ -200,6 +205,7 @@ async def _settled(stack: Stack, logs: Path) -> Judgement:
 
 async def _judge(stack: Stack, logs: Path, ledgers: Ledgers) -> Judgement:
     leaders = {team.leader for team in TEAMS}
+    judged = findings(ledgers, TEAMS)
     rows = await _journal(stack, logs)
     return Judgement(
         leader_events=sum(
@@ -207,7 +213,8 @@ async def _judge(stack: Stack, logs: Path, ledgers: Ledgers) -> Judgement:
             for entries in ledgers.values()
             for entry in entries
         ),
-        ledgers=dict(totals(findings(ledgers, TEAMS))),
+        ledgers=dict(totals(judged)),
+        strayed=tuple(each for each in judged if each.lost or each.duplicated),
         journal=explain(ledgers, TEAMS, rows),
         unfinished=sum(bool(row.unfinished) for row in rows),
         dead_letters=await stack.messages(schema.COPY_DLQ),
