@@ -37,8 +37,8 @@ async def test_connects_of_all_services_share_the_addresses_limit(
     times: list[float] = []
     async with (
         open_bench(venue) as bench,
-        bench.world._venues("one") as one,
-        bench.world._venues("other") as other,
+        bench.world.venues("one") as one,
+        bench.world.venues("other") as other,
     ):
 
         async def connect(number: int) -> None:
