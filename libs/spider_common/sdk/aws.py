@@ -139,7 +139,7 @@ class Aws:
                 retries={"total_max_attempts": 1, "mode": "standard"},
                 account_id_endpoint_mode="disabled",
                 disable_request_compression=True,
-                # one place builds what tables are asked, and a fan-out's rows are a sixth dearer for the check
+                # one place builds what tables are asked; the check makes a fan-out's rows dearer by a sixth
                 parameter_validation=service != "dynamodb",
                 # botocore composes its own anew, twice for each call, at a quarter of the call's cost
                 user_agent=f"oms-spider botocore/{botocore.__version__}",
