@@ -90,7 +90,8 @@ async def positions(bench: Bench) -> None:
     (held,) = (await bench.sweep()).positions
     assert (held.symbol, held.quantity, held.entry_price) == (bench.symbol, Decimal("-0.02"), 60_000)
     bench.by_hand(size=bench.size * 2)
-    assert (await bench.sweep()).positions == ()
+    told = await bench.sweep()
+    assert (told.positions, set(told.whole)) == ((), set(InstrumentKind))
 
 
 @card("sweep.all_positions")

@@ -95,7 +95,7 @@ _GROUPS: Final = {
         "same_events": "A sweep makes the same event ids as the socket.",
         "conditionals": "A sweep tells what waits for a price, and what has ended of it, as the socket does.",
         "same_executions": "A sweep makes the same executions as the socket.",
-        "positions": "A sweep tells what is held, signed, and nothing for what is closed.",
+        "positions": "A sweep tells what is held, signed, and which kinds of instruments it tells whole.",
         "all_positions": "A sweep tells every instrument's position with its leverage, margin mode and mark.",
         "equity": "A sweep tells what the account is worth.",
         "twice_is_once": "Sweeping twice tells the same events.",
