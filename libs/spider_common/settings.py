@@ -104,9 +104,12 @@ class IngestSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_f
 
     Attributes:
         sweep_ms: how often REST is asked beside the sweeps after each connect.
+        hold_ms: how long what a new socket tells waits for the sweep of what was missed before it. Then it
+            goes first: copies are early rather than in the order of the leader's fills.
     """
 
     sweep_ms: Positive = 60_000
+    hold_ms: Positive = 10_000
 
 
 def read(kind: type[Settings], environment: Mapping[str, str]) -> Settings:

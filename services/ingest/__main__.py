@@ -31,6 +31,7 @@ async def run(chosen: IngestSettings) -> None:
                 venues=runtime.venues,
                 log=runtime.log,
                 sweep_every_s=chosen.sweep_ms / 1_000,
+                hold_s=chosen.hold_ms / 1_000,
                 skew=chosen.skew_ms * NS_PER_MS,
             )
             ingest = Ingest(ports)

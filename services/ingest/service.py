@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from services.ingest.keys import Key
 from services.ingest.publish import Publisher
-from services.ingest.sessions import AccountSession
+from services.ingest.sessions import HOLD_S, AccountSession
 from services.ingest.sweep import Sweeper, Swept
 from spider_common.clock import Clock
 from spider_common.domain.identifiers import AccountId, Venue
@@ -40,6 +40,7 @@ class IngestPorts(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tls: for sockets to ``wss://`` addresses; None where all are ``ws://`` (a simulator).
         sweep_every_s: how often REST is asked beside the sweeps after each connect.
+        hold_s: how long what a new socket tells may wait for its sweep.
         skew: by how much a venue's clock may differ from ours without a warning, ns.
     """
 
@@ -54,6 +55,7 @@ class IngestPorts(msgspec.Struct, frozen=True, kw_only=True):
     venues: Mapping[Venue, VenueClient]
     log: FilteringBoundLogger
     sweep_every_s: float = 60.0
+    hold_s: float = HOLD_S
     skew: int = Timing().skew
 
 
@@ -182,6 +184,7 @@ class Ingest:
                 clock=ports.clock,
                 rng=ports.rng,
                 log=ports.log,
+                hold_s=ports.hold_s,
             )
             for socket in client.sockets
         ]

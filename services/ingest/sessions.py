@@ -41,7 +41,7 @@ FATAL_PAUSE_S: Final = 60.0
 """A refused key stays refused until an operator acts; trying rarely keeps the address unbanned."""
 
 HOLD_S: Final = 10.0
-"""How long what a new socket tells may wait for the sweep of what the one before has missed."""
+"""How long what a new socket tells may wait for the sweep of what the one before has missed, by default."""
 
 
 class AccountSession:
@@ -65,11 +65,12 @@ class AccountSession:
         clock: Clock,
         rng: random.Random,
         log: FilteringBoundLogger,
+        hold_s: float = HOLD_S,
     ) -> None:
         self._account, self._client, self._key = account, client, key
         self._socket = socket
         self._network, self._tls, self._clock, self._rng = network, tls, clock, rng
-        self._publisher, self._sweeper = publisher, sweeper
+        self._publisher, self._sweeper, self._hold_s = publisher, sweeper, hold_s
         self._log = log.bind(venue=account.venue, account=account.account, socket=socket)
         self._failures = 0
         self._unreadable = 0
@@ -151,7 +152,7 @@ class AccountSession:
         await self._client.ready_to_connect()
         credentials = await self._key.current()
         protocol = self._client.session(credentials, self._account.account, self._socket)
-        catch_up = _CatchUp(self._publisher)
+        catch_up = _CatchUp(self._publisher, self._hold_s)
         why = ""
         try:
             url = await self._client.socket_url(credentials, self._socket)
@@ -228,10 +229,10 @@ class _CatchUp:
     the missed one that opened it, would find nothing to close.
     """
 
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
+    def __init__(self, publisher: Publisher, hold_s: float = HOLD_S) -> None:
+        self._publisher, self._hold_s = publisher, hold_s
         self._done = False
-        # No bound but time: what one account's socket tells within HOLD_S. Not reading it meanwhile would
+        # No bound but time: what one account's socket tells within `hold_s`. Not reading it meanwhile would
         # hold up the heartbeat and the acknowledgements that the sweep itself waits for.
         self._held: list[Told] = []
 
@@ -243,7 +244,7 @@ class _CatchUp:
             self._held.append(told)
 
     async def run(self, swept: Sweep) -> None:
-        """Sweeps, then lets go what was held: after HOLD_S also before the sweep has succeeded."""
+        """Sweeps, then lets go what was held: after `hold_s` also before the sweep has succeeded."""
         caught_up = trio.Event()
 
         async def sweep() -> None:
@@ -252,7 +253,7 @@ class _CatchUp:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sweep, name="ingest.sweep")
-            with trio.move_on_after(HOLD_S):
+            with trio.move_on_after(self._hold_s):
                 await caught_up.wait()
             while self._held:
                 await self._publisher.publish(self._held.pop(0))

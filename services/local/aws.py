@@ -9,6 +9,8 @@ As it comes, moto differs from AWS in some things that a system under load notic
   not see a group that becomes free. Here it looks anew every few milliseconds.
 - Messages of a group that were not deleted in time come again one by one, the last one first. Here they
   come in their order.
+- Who prolongs his hold on a message after it has ended hides the message and frees its group: the next one
+  overtakes it. Here he is told that it is over.
 - What is sent to a queue while a message is deleted from it is lost. Here one request at a time changes the
   queues.
 - For each query it sorts the whole table. Here it sorts what it has found.
@@ -33,6 +35,7 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 from moto.server import main as serve
+from moto.sqs.exceptions import ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend
 
 P = ParamSpec("P")
@@ -90,6 +93,18 @@ def receive_message(
         time.sleep(_LOOK_EVERY_S)
 
 
+def change_message_visibility(
+    backend: SQSBackend, queue_name: str, receipt_handle: str, visibility_timeout: int
+) -> None:
+    """In place of moto's: only for who holds the message now."""
+    with _one_at_the_queues:
+        queue = backend.get_queue(queue_name)
+        _give_back_expired(queue)
+        if all(each.receipt_handle != receipt_handle for each in queue.pending_messages):
+            raise ReceiptHandleIsInvalid
+        _change_visibility(backend, queue_name, receipt_handle, visibility_timeout)
+
+
 def messages(queue: Queue) -> list[Message]:
     """In place of moto's: those that may be received."""
     now = time.time() * 1_000
@@ -125,6 +140,7 @@ def alone(method: Callable[P, T]) -> Callable[P, T]:
     return called
 
 
+_change_visibility: Final = SQSBackend.change_message_visibility
 _receive_once: Final = SQSBackend.receive_message
 _LOOK_EVERY_S: Final = 0.005
 _Failure = tuple[str | None, str | None, dict[str, Any] | None]
@@ -154,14 +170,11 @@ def main() -> None:
         (DynamoDBBackend, transact_write_items),
         (Table, all_items),
         (SQSBackend, receive_message),
+        (SQSBackend, change_message_visibility),
     ):
         setattr(backend, replacement.__name__, replacement)
-    for queues, name in (
-        (Queue, "add_message"),
-        (Queue, "delete_message"),
-        (SQSBackend, "change_message_visibility"),
-    ):
-        setattr(queues, name, alone(getattr(queues, name)))
+    for changing in (Queue.add_message, Queue.delete_message):
+        setattr(Queue, changing.__name__, alone(changing))
     for counted in (
         messages,
         approximate_number_of_messages_not_visible,

@@ -60,7 +60,11 @@ _OF_OMS: Final = {
     # moto goes on with the poll of a client that has died, and what it then takes is away for a while
     "SPIDER_QUEUE_WAIT_MS": "1000",
 }
-_OF_INGEST: Final = {"SPIDER_SWEEP_MS": "15000"}
+_OF_INGEST: Final = {
+    "SPIDER_SWEEP_MS": "15000",
+    # While moto is behind, so is a sweep. The judge goes by the order of the leader's fills: none overtakes.
+    "SPIDER_HOLD_MS": "120000",
+}
 
 
 Launch = Callable[..., Awaitable[str]]

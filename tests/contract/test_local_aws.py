@@ -19,7 +19,7 @@ from spider_common.schema import Key
 from spider_common.sdk.aws import Aws, open_aws
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.provision import provision
-from spider_common.stores.queue import Outgoing
+from spider_common.stores.queue import Outgoing, ReceiptExpired
 from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.table import Conflict, Put, Row
 
@@ -133,3 +133,22 @@ async def test_nothing_sent_is_lost_while_others_are_deleted(tmp_path: Path) -> 
                     nursery.start_soon(send, rival)
                     nursery.start_soon(receive)
     assert received == set(sent)
+
+
+async def test_a_hold_that_has_ended_cannot_be_prolonged(tmp_path: Path) -> None:
+    """Law: a worker that was paused for too long is told so, and no later message of the group overtakes."""
+    async with open_local_aws(tmp_path) as aws:
+        shape = msgspec.structs.replace(schema.COPY, name="short.fifo", visibility_s=1)
+        await provision(aws, queues=[schema.COPY_DLQ, shape])
+        queue = await open_queue(aws, shape, random.Random(1))
+        await queue.send([Outgoing(group="g", dedup="first", body="first")])
+        (paused,) = await queue.receive(wait_s=1)
+        await queue.send([Outgoing(group="g", dedup="second", body="second")])
+        (again, *_) = await queue.receive(wait_s=5)
+        assert again.body == "first"
+        with pytest.raises(ReceiptExpired):
+            await queue.extend(paused.receipt, 30)
+        await queue.extend(again.receipt, 0)
+        with pytest.raises(ReceiptExpired):
+            await queue.extend(again.receipt, 30)
+        assert [each.body for each in await queue.receive(wait_s=5)] == ["first", "second"]
