@@ -35,7 +35,7 @@ from spider_common.domain.rounds import (
 from spider_common.schema import Pending
 from spider_common.stores.documents import Stored
 from spider_common.stores.positions import PositionStore
-from spider_common.stores.table import Conflict, TableError
+from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
 
 FRESH_NS: Final = 180 * NS_PER_S
@@ -122,11 +122,28 @@ class Reconciler:
             drifts = drifts_of(reading, now=now, grace=grace)
         repairs = repairs_of(drifts, reading)
         shards = {each.product: each.shards for each in reading.products}
+        changed: dict[DriftKey, Drift] = {}
+        events: dict[DriftKey, DeskEvent] = {}
         for drift in drifts:
             before = stored.get(drift.key)
-            await self._keep(drift, before, repairs.get(drift.key), shards.get(drift.product, 1))
-        for key in sorted(stored.keys() - {drift.key for drift in drifts}):
-            await self._drop(stored[key])
+            now_known = await self._explained(drift, before)
+            if (order := repairs.get(drift.key)) is not None:
+                now_known, event = await self._asked(now_known, order, shards.get(drift.product, 1))
+                if event is not None:
+                    events[drift.key] = event
+            if now_known.says_more_than(before.value if before else None):
+                changed[drift.key] = now_known
+        # What is asked for is written down first; who finds that another task has written, asks for nothing.
+        written = await self._positions.save_drifts(
+            Stored(drift, stored[key].version if key in stored else 0) for key, drift in changed.items()
+        )
+        await self._desk.send(event for key, event in events.items() if key in written or key not in changed)
+        gone = stored.keys() - {drift.key for drift in drifts}
+        dropped = await self._positions.drop_drifts(stored[key] for key in sorted(gone))
+        for key in sorted(written):
+            self._tell(changed[key])
+        for key in sorted(dropped):
+            self._tell_gone(stored[key].value)
 
     async def _silent(self) -> list[str]:
         """The accounts whose positions no sweep has told lately."""
@@ -190,36 +207,27 @@ class Reconciler:
             and (fee := held.holding.fees.get(known.base))
         }
 
-    async def _keep(
-        self, drift: Drift, before: Stored[Drift] | None, order: Repair | None, shards: int
-    ) -> None:
-        """Stores a drift that says something new, tells of it, and asks for the order against it."""
-        event = None
-        if drift.wants_explaining and drift.says_more_than(before.value if before else None):
-            drift = reconciling.explain(drift, await self._refusal(drift))
-        if order is not None:
-            drift, event = await self._ask(drift, order, shards)
-        try:
-            if drift.says_more_than(before.value if before else None):
-                await self._positions.save_drift(Stored(drift, before.version if before else 0))
-                self._tell(drift)
-        except Conflict:
-            return  # another task has looked meanwhile; it asks for what it has written
-        if event is not None:
-            await self._desk.send([event])
+    async def _explained(self, drift: Drift, before: Stored[Drift] | None) -> Drift:
+        """The drift with what was refused, if that may be the reason and was not looked for before."""
+        if not drift.wants_explaining or not drift.says_more_than(before.value if before else None):
+            return drift
+        return reconciling.explain(drift, await self._refusal(drift))
 
-    async def _ask(self, drift: Drift, order: Repair, shards: int) -> tuple[Drift, DeskEvent | None]:
+    async def _asked(self, drift: Drift, order: Repair, shards: int) -> tuple[Drift, DeskEvent | None]:
         """The drift as it is asked about, and the event: a new one only when the last is done with.
 
-        Until the last one is in the journal it is sent again: it may have been lost on its way.
+        Until the last one is in the journal it is sent again, as long as the difference is the same: it may
+        have been lost on its way. One that comes later than any order should is denied as stale.
         """
-        last = drift.asked
+        last, grace = drift.asked, self._pace.grace
         if last is not None:
             event = _event(drift, last, shards)
             row = await self._trading.journal(event.event_id, event.product, event.shard)
-            if row is None:
+            if row is None and drift.off == last.off:
                 return drift, event
-            if row.value.unfinished or not reconciling.may_ask(drift, grace=self._pace.grace):
+            if row is not None and row.value.unfinished:
+                return drift, None
+            if not reconciling.may_ask(drift, planned=row is not None, grace=grace):
                 return drift, None
         asked = Asked(
             action=order.action,
@@ -236,16 +244,14 @@ class Reconciler:
             return None
         return Refusal(state=order.state, reason=order.intent.reason, ts=order.ts_planned)
 
-    async def _drop(self, drift: Stored[Drift]) -> None:
-        try:
-            await self._positions.drop_drift(drift)
-        except Conflict:
-            return
-        value = drift.value
-        self._log.info("drift.gone", product=value.product, client=value.client, symbol=value.symbol)
+    def _tell_gone(self, drift: Drift) -> None:
+        tell = self._log.debug if drift.reason.is_quiet else self._log.info
+        tell("drift.gone", product=drift.product, client=drift.client, symbol=drift.symbol)
 
     def _tell(self, drift: Drift) -> None:
-        tell = self._log.error if drift.is_alarming else self._log.info
+        tell = self._log.debug if drift.reason.is_quiet else self._log.info
+        if drift.is_alarming:
+            tell = self._log.error
         tell(
             "drift",
             product=drift.product,

@@ -171,7 +171,8 @@ async def test_a_question_without_an_answer_changes_nothing(desk: Desk) -> None:
 async def test_of_two_who_look_one_writes(desk: Desk) -> None:
     """Law: who finds that another has written meanwhile asks for nothing."""
     await desk.believed("3")
-    desk.rig.table.trouble_writes(Trouble(Conflict([]), touching="drift"))
+    (key,) = await desk.store.drifts(PRODUCT)
+    desk.rig.table.trouble_writes(Trouble(Conflict([schema.drift_key(*key)]), touching="drift"))
     await desk.reconciler.look()
     assert await desk.asked() == []
     await desk.reconciler.look()

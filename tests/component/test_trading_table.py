@@ -176,8 +176,8 @@ def drift() -> Drift:
 
 
 async def drift_dropped(stores: Stores) -> None:
-    await stores.positions.save_drift(Stored(drift(), 0))
-    await stores.positions.drop_drift(Stored(drift(), 1))
+    await stores.positions.save_drifts([Stored(drift(), 0)])
+    await stores.positions.drop_drifts([Stored(drift(), 1)])
 
 
 ASKED: dict[str, Callable[[Stores], Awaitable[object]]] = {
@@ -201,8 +201,8 @@ ASKED: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "PositionStore.all_positions": lambda s: s.positions.all_positions(Venue.OKX),
     "PositionStore.books": lambda s: s.positions.books(PRODUCT, 0),
     "PositionStore.drifts": lambda s: s.positions.drifts(PRODUCT, ClientId("alice")),
-    "PositionStore.save_drift": lambda s: s.positions.save_drift(Stored(drift(), 0)),
-    "PositionStore.drop_drift": drift_dropped,
+    "PositionStore.save_drifts": lambda s: s.positions.save_drifts([Stored(drift(), 0)]),
+    "PositionStore.drop_drifts": drift_dropped,
     "PositionStore.take_turn": lambda s: s.positions.take_turn("one", 1, 2),
     "PositionStore.adjusted": lambda s: s.positions.adjusted(PRODUCT, ClientId("alice")),
     "PositionStore.save_adjusted": lambda s: s.positions.save_adjusted(

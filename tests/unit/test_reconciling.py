@@ -235,10 +235,12 @@ def test_an_order_that_did_not_help_is_asked_for_again_much_later() -> None:
     """One that did is followed as soon as the rest is believed."""
     drift = believed(claim("1"), quantity="3")
     asked = Asked(action=DeskAction.CORRECT, ts=0, quantity=Decimal(-2), reduces=True, off=drift.off)
-    assert reconciling.may_ask(drift, grace=GRACE)
-    assert not reconciling.may_ask(replace(drift, asked=asked), grace=GRACE)
-    assert reconciling.may_ask(replace(drift, asked=asked, seen=10 * GRACE), grace=GRACE)
-    assert reconciling.may_ask(replace(drift, asked=replace(asked, off=Decimal(5))), grace=GRACE)
+    helped = replace(drift, asked=replace(asked, off=Decimal(5)))
+    assert reconciling.may_ask(drift, planned=False, grace=GRACE)
+    assert not reconciling.may_ask(replace(drift, asked=asked), planned=True, grace=GRACE)
+    assert reconciling.may_ask(replace(drift, asked=asked, seen=10 * GRACE), planned=True, grace=GRACE)
+    assert reconciling.may_ask(helped, planned=True, grace=GRACE)
+    assert not reconciling.may_ask(helped, planned=False, grace=GRACE)
 
 
 def test_claims_are_read_from_a_book() -> None:

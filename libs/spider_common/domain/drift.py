@@ -33,6 +33,11 @@ class DriftReason(StrEnum):
     LEADER_UNKNOWN = "leader_unknown"
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether it comes and goes with each order, and says nothing of anybody."""
+        return self in _QUIET
+
+    @property
     def is_alarming(self) -> bool:
         """Whether it is a reason for somebody to look: nothing that we plan will change it."""
         return self in _ALARMING
@@ -40,6 +45,7 @@ class DriftReason(StrEnum):
 
 _ALARMING: Final = frozenset({DriftReason.REJECTED, DriftReason.MANUAL_TRADE, DriftReason.TRANSFER})
 
+_QUIET: Final = frozenset({DriftReason.SETTLING, DriftReason.ROUNDING, DriftReason.MINIMUM})
 _OF_ORDERS: Final = frozenset({DriftReason.REJECTED, DriftReason.NOT_COPIED})
 
 DRIFT_WORDS: Final = {

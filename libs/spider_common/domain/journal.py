@@ -19,7 +19,7 @@ import msgspec
 
 from spider_common.domain.identifiers import ClientOrderId, EventId, VenueOrderId
 from spider_common.domain.instruments import Instrument
-from spider_common.domain.intents import Action, Doubt, Event, Intent
+from spider_common.domain.intents import Action, DeskAction, DeskEvent, Doubt, Event, Intent
 from spider_common.domain.orders import CopyState, OrderFact, step
 from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_key
 from spider_common.domain.quantities import ZERO
@@ -248,8 +248,12 @@ def is_free(row: JournalRow, intent: Intent) -> bool:
 
 
 def is_fresh(intent: Intent, event: Event, now: int, max_signal_age_ms: int) -> bool:
-    """Whether the order may still be sent: reducing orders always, opening ones while the signal is young."""
-    return intent.leg is LegKind.CLOSE or now - event.ts_signal <= max_signal_age_ms * _MS
+    """Whether the order may still be sent: reducing orders always, opening ones while the signal is young.
+
+    An order against drift has its time too: later the difference is another one, and was asked for anew.
+    """
+    corrects = isinstance(event, DeskEvent) and event.action is DeskAction.CORRECT
+    return (intent.leg is LegKind.CLOSE and not corrects) or now - event.ts_signal <= max_signal_age_ms * _MS
 
 
 def touches_book(after: Intent) -> bool:

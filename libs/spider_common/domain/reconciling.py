@@ -247,11 +247,15 @@ def repair(drift: Drift, instrument: Instrument) -> Repair | None:
     return Repair(action=DeskAction.CORRECT, quantity=quantity, reduces=reduces)
 
 
-def may_ask(drift: Drift, *, grace: int) -> bool:
-    """Whether another order may be asked for, once the last one is done: it has helped, or long ago it did
-    not."""
+def may_ask(drift: Drift, *, planned: bool, grace: int) -> bool:
+    """Whether another order may be asked for: the last one has helped, or was so long ago that it has not.
+
+    `planned`: the last one was, and is done. One that nobody has planned may still be on its way.
+    """
     last = drift.asked
-    return last is None or drift.off != last.off or drift.seen - last.ts >= AGAIN * grace
+    if last is None or (planned and drift.off != last.off):
+        return True
+    return drift.seen - last.ts >= AGAIN * grace
 
 
 def reducing_first(repairs: Iterable[tuple[Drift, Repair]]) -> list[tuple[Drift, Repair]]:

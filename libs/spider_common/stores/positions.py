@@ -4,6 +4,7 @@ They stand in the Trading table beside the journal. Failures are those of `spide
 """
 
 import contextlib
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Ven
 from spider_common.domain.positions import Book
 from spider_common.schema import Key
 from spider_common.stores.documents import Entry, Stored, read
-from spider_common.stores.table import Ambiguous, Conflict, Delete, Put, Row, Table
+from spider_common.stores.table import MAX_WRITE_CHANGES, Ambiguous, Change, Conflict, Delete, Put, Row, Table
 
 T = TypeVar("T")
 
@@ -65,13 +66,35 @@ class PositionStore:
         found = [read(row, Drift) for row in rows]
         return {each.value.key: each for each in found}
 
-    async def save_drift(self, drift: Stored[Drift]) -> None:
-        """Replaces one. Raises Conflict: somebody else did meanwhile."""
-        await self._put(schema.drift_key(*drift.value.key), drift)
+    async def save_drifts(self, drifts: Iterable[Stored[Drift]]) -> set[DriftKey]:
+        """Replaces them, many at a time; gives those that it has. Of the others somebody else was quicker."""
+        return await self._change(
+            [
+                (drift.value.key, Put(Entry(key=_place(drift), value=drift.value).row(drift.version)))
+                for drift in drifts
+            ]
+        )
 
-    async def drop_drift(self, drift: Stored[Drift]) -> None:
-        """Removes one that is gone. Raises Conflict: somebody else changed it meanwhile."""
-        await self._table.write(Delete(schema.drift_key(*drift.value.key), drift.version))
+    async def drop_drifts(self, drifts: Iterable[Stored[Drift]]) -> set[DriftKey]:
+        """Removes those that are gone, in the same way."""
+        return await self._change(
+            [(drift.value.key, Delete(_place(drift), drift.version)) for drift in drifts]
+        )
+
+    async def _change(self, changes: Sequence[tuple[DriftKey, Change]]) -> set[DriftKey]:
+        done: set[DriftKey] = set()
+        for start in range(0, len(changes), MAX_WRITE_CHANGES):
+            left = list(changes[start : start + MAX_WRITE_CHANGES])
+            while left:
+                try:
+                    await self._table.write(*(change for _, change in left))
+                except Conflict as conflict:
+                    moved = set(conflict.keys)
+                    left = [each for each in left if each[1].key not in moved]
+                else:
+                    done.update(key for key, _ in left)
+                    break
+        return done
 
     async def take_turn(self, owner: str, now: int, until: int) -> bool:
         """Whether it is `owner`'s turn to reconcile; then nobody else's before `until` (both Unix ns).
@@ -111,6 +134,10 @@ class PositionStore:
 
     async def _put(self, key: Key, stored: Stored[Any]) -> None:
         await self._table.write(Put(Entry(key=key, value=stored.value).row(stored.version)))
+
+
+def _place(drift: Stored[Drift]) -> Key:
+    return schema.drift_key(*drift.value.key)
 
 
 def held_entry(venue: Venue, account: AccountId, positions: AccountPositions) -> Entry[AccountPositions]:
