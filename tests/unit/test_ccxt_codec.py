@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spider_common.clock import NS_PER_S
 from spider_common.sdk.ccxt import VENUES, Codec, SignedRequest
@@ -210,6 +212,41 @@ def test_what_the_venue_would_not_take_as_it_is_is_refused(venue: str) -> None:
         Codec("kraken", Fixed())
     with pytest.raises(ValueError, match="no request"):
         codec.build(lambda ccxt: ccxt.market("BTC/USDT:USDT"))
+
+
+PARAMS: dict[str, list[dict[str, Any]]] = {
+    "okx": [{}, {"tdMode": "cross", "reduceOnly": True}, {"tdMode": "isolated", "posSide": "long"}],
+    "bitget": [{}, {"reduceOnly": True}, {"hedged": True}, {"timeInForce": "IOC"}],
+    "bingx": [{}, {"reduceOnly": True}, {"hedged": True}, {"stopPrice": "49000"}],
+}
+FORMED = {name: Codec(name, Fixed()) for name in VENUES}
+for name, formed in FORMED.items():
+    formed.set_instruments([INSTRUMENTS[name]], [SPOT[name][1]])
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_a_form_that_is_filled_in_is_what_ccxt_would_build(data: st.DataObject) -> None:
+    """Law: whatever orders came before, what is sent, or the refusal, is what ccxt makes of the order."""
+    venue = data.draw(st.sampled_from(VENUES))
+    formed, fresh = FORMED[venue], Codec(venue, Fixed())
+    fresh.set_instruments([INSTRUMENTS[venue]], [SPOT[venue][1]])
+    order: dict[str, Any] = {
+        "side": data.draw(st.sampled_from(["buy", "sell"])),
+        "size": data.draw(st.decimals("-1", "200", places=5) | st.integers(0, 300).map(Decimal)),
+        "price": data.draw(st.none() | st.decimals(0, 70_000, places=1) | st.decimals(1, 2, places=3)),
+        "client_order_id": data.draw(st.from_regex("[a-z0-9]{32}", fullmatch=True)),
+        "params": data.draw(st.sampled_from(PARAMS[venue])),
+    }
+    instrument = data.draw(st.sampled_from([IDS[venue], SPOT[venue][0]]))
+    assert _made(formed, instrument, order) == _made(fresh, instrument, order)
+
+
+def _made(codec: Codec, instrument: str, order: dict[str, Any]) -> object:
+    try:
+        return codec.sign(CREDENTIALS, codec.order_request(instrument, **order))
+    except ValueError as error:
+        return str(error)
 
 
 def test_an_odd_instrument_is_named_and_the_others_are_set(venue: str) -> None:

@@ -22,6 +22,7 @@ from spider_common.secret import Credentials
 T = TypeVar("T")
 
 _ODD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)  # ccxt at an odd row
+_MOST_FORMS: Final = 1_000  # instruments, sides and kinds in use; trigger prices make forms of their own
 _MARKS: Final = frozenset({"X-CHANNEL-API-CODE", "X-SOURCE-KEY"})  # tell the venue of a broker: not ours
 
 
@@ -111,6 +112,19 @@ _VENUES: Final[Mapping[str, _Venue]] = {
 VENUES: Final = tuple(_VENUES)
 
 
+class _Form(msgspec.Struct, frozen=True):
+    """A request that ccxt has built, of which another order's differs by size, price and id alone."""
+
+    request: VenueRequest
+    size_step: Decimal
+    price_step: Decimal
+
+    def fits(self, size: Decimal, price: Decimal | None) -> bool:
+        """Whether both may be sent as they are. What may not is left to ccxt, which says why."""
+        fits = size > 0 and not size % self.size_step
+        return fits and (price is None or (price > 0 and not price % self.price_step))
+
+
 class _Built(BaseException):
     """Carries a request out of ccxt. Not an Exception, so that nothing in ccxt takes it for a failure."""
 
@@ -167,6 +181,7 @@ class Codec:
         if base_url is not None:
             self._ccxt.urls["api"] = _moved(self._ccxt.urls["api"], self._ccxt.hostname, base_url)
         self._symbols: dict[str, tuple[str, _Kind]] = {}
+        self._forms: dict[str, _Form] = {}
 
     def set_instruments(
         self, swaps: Sequence[Mapping[str, Any]], spots: Sequence[Mapping[str, Any]] = ()
@@ -188,7 +203,7 @@ class Codec:
                     markets.append(market)
                     symbols[market["id"] + kind.mark] = (market["symbol"], kind)
         self._ccxt.set_markets(markets)
-        self._symbols = symbols
+        self._symbols, self._forms = symbols, {}
         return tuple(unusable)
 
     def _market(self, row: Mapping[str, Any], kind: _Kind) -> dict[str, Any]:
@@ -222,6 +237,8 @@ class Codec:
     ) -> VenueRequest:
         """The request that places an order: a limit order at `price`, a market order without one.
 
+        ccxt builds the first of a form; the others, which differ by size, price and id, are filled in.
+
         Args:
             instrument: the venue's own id, as in `set_instruments`; spot that shares its id with a swap has
                 SPOT_MARK after it.
@@ -240,6 +257,13 @@ class Codec:
             raise ValueError(f"client order id {client_order_id!r} must be 1 to 32 of a-z and 0-9")
         symbol, names = self._symbols[instrument]
         kind = "market" if price is None else "limit"
+        name = f"{instrument} {side} {kind} {params!r}"
+        form = self._forms.get(name)
+        if form is not None and form.fits(size, price):
+            filled = {**form.request.params, names.size: _text(size), names.client_order_id: client_order_id}
+            if price is not None:
+                filled[names.price] = _text(price)
+            return msgspec.structs.replace(form.request, params=filled)
         limit = None if price is None else f"{price:f}"
         merged = {**params, "clientOrderId": client_order_id}
         request = self.build(lambda ccxt: ccxt.create_order(symbol, kind, side, f"{size:f}", limit, merged))
@@ -249,7 +273,12 @@ class Codec:
             _unchanged(instrument, "price", price, sent.get(names.price))
         if sent.get(names.client_order_id) != client_order_id:
             raise ValueError(f"{instrument}: the client order id did not enter the request: {sorted(sent)}")
-        return msgspec.structs.replace(request, params=sent)
+        built = msgspec.structs.replace(request, params=sent)
+        if len(self._forms) >= _MOST_FORMS:
+            self._forms.clear()
+        step = self._ccxt.markets[symbol]["precision"]
+        self._forms[name] = _Form(built, Decimal(str(step["amount"])), Decimal(str(step["price"])))
+        return built
 
     def build(self, work: Callable[[Any], object]) -> VenueRequest:
         """The first request that `work`, given ccxt's exchange object, would send.
@@ -315,6 +344,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | Decimal):
         return f"{Decimal(repr(value) if isinstance(value, float) else value):f}"
     return value
+
+
+def _text(number: Decimal) -> str:
+    """As ccxt writes it: without zeros at its end."""
+    return f"{number.normalize():f}"
 
 
 def _unchanged(instrument: str, name: str, wanted: Decimal, sent: Any) -> None:
