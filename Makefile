@@ -42,7 +42,7 @@ check: $(READY) ## Lint, check formatting, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Measure our wire beside others, and 500 sockets of an ingest service; write bench.json
+bench: $(READY) ## Measure our wire, 500 sockets and a fan-out to 1,000 beside others; write bench.json
 	$(PY) -m benchmarks
 
 simulate: $(READY) ## Run SEEDS=10 simulated hours, each twice, and compare the traces

@@ -263,7 +263,7 @@ class ProductSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         product: its id.
         leader: whose trades are copied. It stays: another leader is another product.
         shards: into how many independent parts the clients are split; each is planned in order by itself.
-            It stays, as books are kept by shard.
+            It stays, as books are kept by shard. Each holds at most 500 clients.
         max_signal_age_ms: opening orders older than this are not sent any more. Reducing orders always are.
         trading: False: nothing is opened for anybody.
     """
