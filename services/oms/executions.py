@@ -19,8 +19,8 @@ from spider_common.messages import FollowerUpdate
 from spider_common.stores.table import MAX_WRITE_CHANGES, Conflict, TableError, TooLarge
 from spider_common.stores.trading import TradingStore
 
-GATHER_S: Final = 0.005
-"""How long a batch waits for more: less than its write takes, so it costs no speed."""
+GATHER_S: Final = 0.02
+"""How long a batch that is not full waits for more. Nothing that is copied waits for news of its copies."""
 _AGAIN_S: Final = 0.5
 _NOT_INDEXED_NS: Final = NS_PER_S
 _FOREIGN_AFTER_NS: Final = 60 * NS_PER_S
@@ -59,7 +59,7 @@ class Executions:
         self._waiting[mine] = None
         try:
             async with self._turn:
-                if mine.verdict is None:
+                if mine.verdict is None and sum(map(_rows, self._waiting)) < MAX_WRITE_CHANGES:
                     await trio.sleep(GATHER_S)
                 while mine.verdict is None:
                     await self._count(self._next())
@@ -69,7 +69,7 @@ class Executions:
 
     def _next(self) -> list[_Waiting]:
         """As many as a transaction takes, oldest first."""
-        rows = accumulate(rows_of(each.news) for each in self._waiting)
+        rows = accumulate(map(_rows, self._waiting))
         return [each for each, so_far in zip(self._waiting, rows, strict=True) if so_far <= MAX_WRITE_CHANGES]
 
     async def _count(self, batch: list[_Waiting]) -> None:
@@ -135,6 +135,10 @@ class Executions:
                 cum_filled=str(order.progress.cum_filled),
                 executed=str(order.progress.executed),
             )
+
+
+def _rows(waiting: _Waiting) -> int:
+    return rows_of(waiting.news)
 
 
 def _told(update: FollowerUpdate) -> OrderFact | Execution | None:
