@@ -27,7 +27,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY) ## Copy a scripted OKX session to five followers, print what happened, write demo.json
+demo: $(READY) ## Copy three leaders' sessions, play scenes, judge both, write demo.json
 	$(PY) -m services.local demo
 
 up: $(READY) ## Run the whole system on this machine until Ctrl-C

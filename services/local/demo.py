@@ -1,6 +1,8 @@
 """`make demo`: sessions of three leaders copied across three venues through the whole system, then judged.
+After them a fourth leader and the desk play scenes (`story`).
 
-Exit code 0 only if the venues' ledgers show that nothing was lost and nothing doubled.
+Exit code 0 only if the venues' ledgers show that nothing was lost and nothing doubled, and each scene was
+seen.
 """
 
 import random
@@ -15,11 +17,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from services.local.cast import seed_story
 from services.local.judge import LISTED, findings
 from services.local.latency import Copy, Latency, copies, percentile
 from services.local.recorded import recorded_session
-from services.local.seed import ONE_VENUE, THREE_VENUES, Team, seed_teams
+from services.local.scenes import Outcome, Scene, Stage, play_scene, scenes_table
+from services.local.seed import ONE_VENUE, THREE_VENUES, Team
 from services.local.stack import Stack, open_stack
+from services.local.story import story
 from services.simulator.actions import Action
 from services.simulator.checker import Finding, totals
 from services.simulator.instruments import Instrument
@@ -39,6 +44,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     A flip of the leader is copied by two orders (`copies_split` of them), a missed push is made up
     together with the next (`copies_coalesced`): expected = placed - split + coalesced, when all is well.
+    The scenes are not among the counts.
     """
 
     leader_events: int
@@ -50,6 +56,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     duplicated: int
     latency_ms: dict[str, dict[str, float]]
+    scenes: tuple[Outcome, ...]
 
 
 async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> int:
@@ -57,7 +64,8 @@ async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> in
     rng = random.Random(chosen)  # noqa: S311 a script of trades, nothing secret
     scripts = {team: script(rng, team) for team in THREE_VENUES}
     console.print("Starting AWS (moto), Redis (Valkey), the simulated venues, ingest and order service ...")
-    async with open_stack(seed_teams(rng, THREE_VENUES), logs) as stack:
+    seed, late = seed_story(rng, THREE_VENUES)
+    async with open_stack(seed, logs) as stack:
         with Progress(console=console) as progress:
             async with trio.open_nursery() as nursery:
                 for team, steps in scripts.items():
@@ -65,14 +73,14 @@ async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> in
             waiting = progress.add_task("Copies settle", total=None)
             judged = await settled(stack, THREE_VENUES)
             progress.update(waiting, total=1, completed=1)
-        ledgers = await stack.ledgers()
+            ledgers, told = await stack.ledgers(), copies(logs / "oms.log")
+            scenes = await play_all(story(late), stack, progress)
     leaders = {team.leader for team in THREE_VENUES}
     leader_events = sum(
         isinstance(entry, Executed) and entry.order.account in leaders
         for entries in ledgers.values()
         for entry in entries
     )
-    told = copies(logs / "oms.log")
     counts, times = totals(judged), [each.latency_ms for each in told if each.latency_ms is not None]
     summary = Report(
         leader_events=leader_events,
@@ -84,14 +92,18 @@ async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> in
         lost=counts["lost"],
         duplicated=counts["duplicated"],
         latency_ms=_summary(times),
+        scenes=scenes,
     )
     report.write_bytes(msgspec.json.format(msgspec.json.encode(summary)) + b"\n")  # noqa: ASYNC240 once, at the end
     console.print(_copies_table(judged, told), _latency_table(summary.latency_ms, len(times)))
+    console.print(scenes_table(scenes))
     console.print(
         f"[bold]{leader_events} leader fills, {counts['expected']} copies expected, "
-        f"lost {counts['lost']}, duplicated {counts['duplicated']}[/bold]; {report}"
+        f"lost {counts['lost']}, duplicated {counts['duplicated']}; "
+        f"{sum(each.ok for each in scenes)} of {len(scenes)} scenes seen[/bold]; {report}"
     )
-    return 0 if counts["lost"] == counts["duplicated"] == 0 and counts["placed"] else 1
+    copied = counts["lost"] == counts["duplicated"] == 0 and counts["placed"]
+    return 0 if copied and all(each.ok for each in scenes) else 1
 
 
 def script(rng: random.Random, team: Team) -> tuple[Step, ...]:
@@ -116,6 +128,18 @@ async def lead(stack: Stack, team: Team, steps: Sequence[Step], progress: Progre
 
     await play(steps, act, speed=SPEED)
     progress.update(task, completed=len(steps))
+
+
+async def play_all(scenes: Sequence[Scene], stack: Stack, progress: Progress) -> tuple[Outcome, ...]:
+    """Plays scenes one after the other."""
+    task, stage = progress.add_task("Scenes", total=len(scenes)), Stage(stack)
+    outcomes = []
+    for scene in scenes:
+        progress.update(task, description=f"Scene: {scene.name}")
+        outcomes.append(await play_scene(scene, stage))
+        progress.advance(task)
+    progress.update(task, description="Scenes")
+    return tuple(outcomes)
 
 
 async def settled(

@@ -13,8 +13,10 @@ from services.simulator.actions import OpenAccount
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue
 from spider_common.domain.products import (
     Account,
+    CopyMode,
     EquityProportional,
     FixedRatio,
+    Limits,
     Product,
     Sizing,
     Subscription,
@@ -34,6 +36,9 @@ class Follower(msgspec.Struct, frozen=True, kw_only=True):
     venue: Venue = Venue.OKX
     hedge_mode: bool = False
     trading: bool = True
+    mode: CopyMode = CopyMode.FILLS
+    slippage_bps: Decimal | None = None
+    limits: Limits = Limits()
 
     @property
     def account(self) -> AccountId:
@@ -41,15 +46,16 @@ class Follower(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
-    """A product: a leader at a venue, and who follows it, wherever."""
+    """A product: a leader at a venue, and who follows it, wherever. `name`: the leader's, of its venue's."""
 
     product: ProductId
     venue: Venue
     followers: tuple[Follower, ...]
+    name: str = "leader"
 
     @property
     def leader(self) -> AccountId:
-        return AccountId(f"{self.venue}-leader")
+        return AccountId(f"{self.venue}-{self.name}")
 
 
 _RULES: Final[tuple[tuple[str, Sizing, int, bool], ...]] = (
@@ -144,6 +150,9 @@ def _product(team: Team, shards: int) -> Product:
                 account=Account(account=each.account, venue=each.venue, hedge_mode=each.hedge_mode),
                 sizing=each.sizing,
                 trading=each.trading,
+                mode=each.mode,
+                slippage_bps=each.slippage_bps,
+                limits=each.limits,
             )
             for each in team.followers
         ),

@@ -29,6 +29,7 @@ from services.simulator.simulator import Addresses
 from spider_common import schema
 from spider_common.clock import SystemClock
 from spider_common.domain.identifiers import Venue
+from spider_common.messages import Message, dedup_key, encode, group
 from spider_common.network import SystemNetwork
 from spider_common.sdk import http
 from spider_common.sdk.aws import Aws, open_aws
@@ -36,7 +37,9 @@ from spider_common.stores.config import ConfigStore
 from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.provision import provision
+from spider_common.stores.queue import Outgoing
 from spider_common.stores.secrets import SecretsManager
+from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.trading import TradingStore
 from spider_common.venues.clients import SOCKET_PATHS
 
@@ -159,6 +162,7 @@ class Stack:
         self._control = f"http://127.0.0.1:{ground.venues.control_port}"
         self._sqs = aws.client("sqs")
         self.services = services
+        self.config = ConfigStore(_table(aws, schema.CONFIG), MemoryCache())
         self.trading = TradingStore(_table(aws, schema.TRADING))
 
     @property
@@ -182,13 +186,14 @@ class Stack:
         """
         await self._ground.start(self.services[service], ready=_READY)
 
-    async def act(self, action: Action | Sequence[Action], venue: Venue = Venue.OKX) -> None:
-        """Does something to a simulated venue."""
+    async def act(self, action: Action | Sequence[Action], venue: Venue = Venue.OKX) -> list[str]:
+        """Does something to a simulated venue; gives for each action its order's id there, or ""."""
         answer = await self._http.post(
             f"{self._control}/{venue}/actions", content=msgspec.json.encode(action)
         )
         if answer.is_error:
             raise RuntimeError(f"the simulator refused {action}: {answer.text}")
+        return [done["order_id"] for done in answer.json()]
 
     async def ledgers(self) -> dict[Venue, tuple[Entry, ...]]:
         """Everything that the simulated venues have accepted: the truth that copies are judged by."""
@@ -197,6 +202,11 @@ class Stack:
     async def faults(self, venue: Venue) -> dict[FaultKind, int]:
         """How often each kind of fault has struck at a venue."""
         return msgspec.json.decode(await self._ask(venue, "faults"), type=dict[FaultKind, int])
+
+    async def send(self, message: Message) -> None:
+        """Puts a message on the copy queue, as ingest does."""
+        queue = await open_queue(self._aws, schema.COPY, random.Random(), prefix=PREFIX)  # noqa: S311 pauses
+        await queue.send([Outgoing(group=group(message), dedup=dedup_key(message), body=encode(message))])
 
     async def messages(self, queue: schema.QueueShape) -> int:
         """How many messages a queue has, those included that a service works on."""
@@ -239,7 +249,7 @@ async def open_services(
         }
         stack = Stack(ground=ground, services=services, environment=environment, aws=aws, client=client)
         await provision(aws, prefix=PREFIX, queues=_QUEUES)
-        await _store(aws, seed)
+        await _store(aws, stack.config, seed)
         for where, accounts in seed.venue_accounts.items():
             await stack.act(list(accounts), where)
         for name in services:
@@ -282,12 +292,11 @@ def _sockets(ground: Ground) -> dict[Venue, str]:
     }
 
 
-async def _store(aws: Aws, seed: Seed) -> None:
+async def _store(aws: Aws, config: ConfigStore, seed: Seed) -> None:
     """Keys first: a service that sees the product wants them."""
     secrets = SecretsManager(aws, SystemClock(), prefix=PREFIX)
     for account, credentials in seed.credentials.items():
         await secrets.put(account, credentials)
-    config = ConfigStore(_table(aws, schema.CONFIG), MemoryCache())
     for product in seed.products:
         await config.put_product(product)
 
