@@ -184,11 +184,13 @@ def test_a_mirror_that_was_filled_first_counts_as_the_leaders_is() -> None:
     desk, order = Desk(product_of(mirrored())), Leader("1")
     placed = first(desk.see(order.tell(LIVE)))
     came_to(desk, placed, "0.5")
+    assert desk.book.ahead == {"alice": ("1",)}  # until then nobody takes it for somebody else's trade
     desk.see(order.tell(PART, "0.4"))
     assert desk.book.part(ClientId("alice"), PositionSide.NET) == Part(target=D("0.2"), planned=D("0.2"))
 
     desk.see(order.tell(DONE, "1"))
     assert desk.book.part(ClientId("alice"), PositionSide.NET) == Part(target=D("0.5"), planned=D("0.5"))
+    assert desk.book.ahead == {}
 
 
 def test_what_was_missed_before_is_not_counted_for_a_mirror() -> None:

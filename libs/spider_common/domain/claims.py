@@ -78,7 +78,7 @@ def claims_of(product: ProductId, subscription: Subscription, symbol: str, book:
     unsettled = None
     if client in book.waiting:
         unsettled = DriftReason.IN_DOUBT
-    elif client in book.resting:
+    elif client in book.resting or client in book.ahead:
         unsettled = DriftReason.OPEN_ORDER
     for side in PositionSide:
         if side not in book.leader and part_key(client, side) not in book.parts:

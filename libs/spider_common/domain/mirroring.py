@@ -254,6 +254,8 @@ def finish(
     if cursor.done:
         part, mirror = settle(book.part(intent.client, intent.leader_side), intent.leg, mirror)
         book = book.with_parts({part_key(intent.client, intent.leader_side): part})
+    elif intent.mirrors is not None and not _living(mirror):
+        book = book.with_ahead(intent.client, intent.mirrors)
     book = book.without_resting(intent.client, order)
     return msgspec.structs.replace(cursor, mirrors={**cursor.mirrors, key: mirror}), book
 

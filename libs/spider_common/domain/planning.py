@@ -157,6 +157,7 @@ class _Planner:
             if mirror is None:
                 continue
             part, self._mirrors[key] = mirroring.settle(part, leg, mirror)
+            self._book = self._book.without_ahead(draft.client, self._fact.origin)
             for left in mirroring.end(draft, self._fact, leg, mirror):
                 if isinstance(left, Intent):
                     self._intents.append(left)

@@ -111,6 +111,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         parts: by `part_key` of client and the leader's position side.
         waiting: by client, orders in doubt or held, oldest first.
         resting: by client, see `Resting`.
+        ahead: by client, leader orders whose resting copy was over before they are: it may hold more or less
+            than the part counts for it yet.
         unseen: see `Unseen`.
         latest: the newest venue time (Unix ns) of the leader's facts in it.
     """
@@ -119,6 +121,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     parts: dict[str, Part] = {}
     waiting: dict[ClientId, tuple[Waiting, ...]] = {}
     resting: dict[ClientId, tuple[Resting, ...]] = {}
+    ahead: dict[ClientId, tuple[VenueOrderId, ...]] = {}
     unseen: dict[PositionSide, Unseen] = {}
     latest: dict[PositionSide, int] = {}
 
@@ -182,6 +185,19 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if all(each.order != order for each in kept):
             return self
         return self.with_resting(client, tuple(each for each in kept if each.order != order))
+
+    def with_ahead(self, client: ClientId, order: VenueOrderId) -> "Book":
+        kept = self.without_ahead(client, order).ahead
+        return msgspec.structs.replace(self, ahead={**kept, client: (*kept.get(client, ()), order)})
+
+    def without_ahead(self, client: ClientId, order: VenueOrderId) -> "Book":
+        known = self.ahead.get(client, ())
+        if order not in known:
+            return self
+        ahead = {other: orders for other, orders in self.ahead.items() if other != client}
+        if kept := tuple(each for each in known if each != order):
+            ahead[client] = kept
+        return msgspec.structs.replace(self, ahead=ahead)
 
 
 def part_key(client: ClientId, side: PositionSide) -> str:
