@@ -189,6 +189,7 @@ class Submitter:
         """
         client = self._venues[intent.account.venue]
         last = intent.requests + TRIES
+        unheard: int | None = None  # until when a cancel whose answer did not come may be carried out
         while True:
             if held_up := await self._held_up(row, intent, credentials, patience_s):
                 return held_up
@@ -199,16 +200,19 @@ class Submitter:
                     return journal.deny(intent, refused)
                 expires = journal.request_expiry(row.lease, now, self._timing)
                 if expires is None:
-                    return intent
+                    return intent if unheard is None else _unheard(intent, expires=unheard, now=now)
                 outcome = await self._ask_for(client, credentials, intent, expires)
             intent = msgspec.structs.replace(
                 intent, requests=intent.requests + 1, ts_sent=now, ts_answered=self._clock.now()
             )
             if isinstance(outcome, Unknown) and intent.action is Action.CANCEL:
-                outcome = Unsent(outcome.why)  # asked for twice it is one cancel all the same
+                # asked for twice it is one cancel all the same
+                outcome, unheard = Unsent(outcome.why), expires
             match outcome:
                 case Accepted(venue_order_id=venue_order_id):
                     return journal.accept(intent, venue_order_id)
+                case Rejected() if unheard is not None:  # the order may be gone by that very cancel
+                    return _unheard(intent, expires=expires, now=self._clock.now())
                 case Rejected(code=code, reason=reason):
                     return journal.reject(intent, f"{code} {reason}")
                 case Refused(reason=reason):
@@ -260,7 +264,7 @@ class Submitter:
         ref = msgspec.structs.replace(intent, acts_on=None).ref if replaces else intent.ref
         match await client.find(credentials, ref):
             case Found(fact=fact) if replaces or journal.is_done(intent, fact):
-                return journal.accept(intent, fact.venue_order_id)
+                return journal.found(intent, fact)
             case Found() | NotFound():
                 return journal.miss(intent, asked, self._timing)
             case Unknown():
@@ -303,6 +307,11 @@ class Submitter:
             fence=row.lease.fence,
             latency_ms=_latency(row, intent),
         )
+
+
+def _unheard(cancel: Intent, *, expires: int, now: int) -> Intent:
+    """A cancel that was sent without an answer: the venue is to be asked whether the order was taken back."""
+    return journal.doubt(cancel, why="a cancel was not answered", expires=expires, now=now)
 
 
 def _latency(row: JournalRow, intent: Intent) -> dict[str, float] | None:

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 import trio
 
-from spider_common.clock import NS_PER_S
+from spider_common.clock import NS_PER_MS, NS_PER_S
 from spider_common.domain.identifiers import VenueOrderId
 from spider_common.domain.intents import Action, LeaderEvent
+from spider_common.domain.journal import Timing
 from spider_common.domain.orders import CopyState, OrderStatus, OrderType, Trigger, TriggerKind
 from spider_common.domain.products import CopyMode
 from spider_common.domain.reasons import Reason
@@ -20,8 +21,8 @@ LONG_S = 60
 LIVE, GONE = OrderStatus.LIVE, OrderStatus.CANCELED
 
 
-def mirrored(*clients: str) -> Rig:
-    rig = Rig(*clients)
+def mirrored(*clients: str, timing: Timing | None = None) -> Rig:
+    rig = Rig(*clients, timing=timing)
     subscriptions = tuple(
         msgspec.structs.replace(each, mode=CopyMode.ORDERS) for each in rig.product.subscriptions
     )
@@ -173,3 +174,46 @@ async def test_a_moved_trigger_is_a_cancel_and_an_order_in_its_place(
         (CopyState.DENIED, Reason.NOT_AMENDABLE) if gone else (CopyState.ACCEPTED, "")
     )
     assert len(rig.venue.orders) == (1 if gone else 2)
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        pytest.param([Reply.LOSE_REPLY], id="then-refused"),
+        pytest.param([Reply.LOSE_REPLY, Reply.RATE_LIMIT], id="then-no-time-left"),
+    ],
+)
+async def test_a_moved_trigger_survives_a_lost_answer(
+    replies: list[Reply], autojump_clock: trio.testing.MockClock
+) -> None:
+    """The cancel had worked and is refused when asked again: the venue is asked who took the order back, and
+    the order in its place goes. Else the follower would be left with neither."""
+    short = Timing(lease=2 * NS_PER_S, window=500 * NS_PER_MS, skew=200 * NS_PER_MS)
+    rig = mirrored("alice", timing=short)
+    worker = await rig.worker()
+    rig.venue.script("alice-account", Reply.ACCEPT, *replies)
+    async with worker.resolving():
+        for price in ("90", "95"):
+            moved = waiting(rig, price)
+            await worker.copier.handle(moved, rig.clock.now())
+            await trio.sleep(LONG_S)
+    assert [intent.state for intent in (await rig.row(moved)).intents] == [CopyState.ACCEPTED] * 2
+    assert [order.status for order in rig.venue.orders.values()] == [GONE, LIVE]
+
+
+async def test_a_trigger_that_has_fired_is_not_moved(autojump_clock: trio.testing.MockClock) -> None:
+    """Who took over finds the order fired: it was not taken back, and nothing is placed in its place."""
+    rig = mirrored("alice")
+    dead, heir = await rig.worker("dead"), await rig.worker("heir")
+    await dead.copier.handle(waiting(rig, "90"), rig.clock.now())
+    await trio.sleep(1)
+    moved = waiting(rig, "95")
+    await dead.planned(moved)
+    (old,) = rig.venue.orders.values()
+    rig.venue.orders[old.client_order_id] = msgspec.structs.replace(old, status=OrderStatus.TRIGGERED)
+    async with heir.resolving():
+        await trio.sleep(2 * LONG_S)
+    cancel, anew = (await rig.row(moved)).intents
+    assert (cancel.state, anew.state) == (CopyState.REJECTED, CopyState.DENIED)
+    assert anew.reason == Reason.NOT_AMENDABLE
+    assert list(rig.venue.orders) == [old.client_order_id]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider_common.domain.identifiers import ClientOrderId, VenueOrderId
-from spider_common.domain.intents import Doubt, Intent, LeaderEvent
+from spider_common.domain.intents import Action, Doubt, Intent, LeaderEvent
 from spider_common.domain.journal import (
     Lease,
     Timing,
@@ -17,6 +17,7 @@ from spider_common.domain.journal import (
     deny,
     doubt,
     first_lease,
+    found,
     hold,
     is_fresh,
     miss,
@@ -27,7 +28,7 @@ from spider_common.domain.journal import (
     request_expiry,
     take_over,
 )
-from spider_common.domain.orders import CopyState, ForbiddenTransition
+from spider_common.domain.orders import CopyState, ForbiddenTransition, OrderStatus
 from spider_common.domain.positions import LegKind
 from spider_common.domain.reasons import Reason
 from tests.strategies import MS, TS, fact, intent, journal_row
@@ -255,6 +256,20 @@ def test_a_doubt_only_grows(expires: int, since: int, later: int, now: int) -> N
         now=now,
     )
     assert again == in_doubt(max(expires, later), since=since)
+
+
+@pytest.mark.parametrize("status", [status for status in OrderStatus if status.is_final])
+@pytest.mark.parametrize("action", Action)
+def test_a_cancel_that_came_too_late_is_not_accepted(action: Action, status: OrderStatus) -> None:
+    """Of an order that was filled or has fired nothing was taken back; what else was asked for is settled."""
+    order = msgspec.structs.replace(in_doubt(), action=action)
+    after = found(order, fact(status=status, venue_order_id=VenueOrderId("9")))
+
+    if action is Action.CANCEL and status is not OrderStatus.CANCELED:
+        assert (after.state, after.doubt) == (CopyState.REJECTED, None)
+        assert status in after.reason
+    else:
+        assert after == accept(order, VenueOrderId("9"))
 
 
 def test_held_orders_come_back_planned() -> None:

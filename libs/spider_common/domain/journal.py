@@ -20,7 +20,7 @@ import msgspec
 from spider_common.domain.identifiers import ClientOrderId, EventId, VenueOrderId
 from spider_common.domain.instruments import Instrument
 from spider_common.domain.intents import Action, DeskAction, DeskEvent, Doubt, Event, Intent
-from spider_common.domain.orders import CopyState, OrderFact, step
+from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, step
 from spider_common.domain.positions import Book, LegKind, Part, Waiting, part_key
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
@@ -235,6 +235,16 @@ def is_done(intent: Intent, fact: OrderFact) -> bool:
         case Action.AMEND:
             as_asked = fact.quantity == intent.quantity and fact.price == intent.price
             return as_asked or fact.status.is_final
+
+
+def found(intent: Intent, fact: OrderFact) -> Intent:
+    """A request in doubt whose order is as it asked (`is_done`), by what the venue says of that order.
+
+    A cancel that came too late is not accepted: what is to stand in the order's place must not (`is_free`).
+    """
+    if intent.action is Action.CANCEL and fact.status is not OrderStatus.CANCELED:
+        return reject(intent, f"the order was {fact.status} before it was taken back")
+    return accept(intent, fact.venue_order_id)
 
 
 def is_free(row: JournalRow, intent: Intent) -> bool:
