@@ -7,7 +7,7 @@ from spider_common.domain import journal
 from spider_common.domain.intents import Intent
 from spider_common.domain.journal import JournalRow, Lease, Timing
 from spider_common.domain.orders import CopyState
-from tests.protocol_model import HORIZON, Rules, doubled, explore
+from tests.models.one_order import HORIZON, Rules, doubled, explore
 
 
 def _expiry_beyond_the_lease(lease: Lease, now: int, timing: Timing) -> int | None:

@@ -11,16 +11,16 @@ Modelled:
 - Requests that arrive at any time or never; replies that come late or never; an accepted order that stays
   invisible for up to the visibility bound; a venue that takes the same client id again (the worst case:
   a filled order's id is free again at OKX and Bitget).
-- Pauses of any length between reading, deciding, writing, signing and sending. A death is a pause without
-  an end and a lost request is one that never arrives, so neither needs a move of its own.
+- Pauses of any length between reading, deciding, writing and sending. A death is a pause without an end, a
+  lost request is one that never arrives and a pause between signing and sending makes a late one, so none of
+  these needs a move of its own.
 - Conditional writes compared by the content of the row. That permits all that a version counter permits and
   more, so what holds here holds with one.
 
-Not modelled: the client's queue (HELD, release), venue rejections, a third owner of a row, more than one
-order of a row, liveness (that every order ends some time), and times past the horizon.
+Not modelled: venue rejections, a third owner of a row, more than one order of a row, liveness (that every
+order ends some time), and times past the horizon. For these and the client's queue see `two_events`.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Final, NamedTuple
@@ -33,6 +33,7 @@ from spider_common.domain.journal import JournalRow, Lease, Timing
 from spider_common.domain.orders import CopyState
 from spider_common.domain.reasons import Reason
 from tests import strategies
+from tests.models.exploring import Finding, Graph
 
 TICK: Final = 10  # ns; finer than a tick, so that a test can make a bound vanish without making it zero
 TIMING: Final = Timing(lease=6 * TICK, window=2 * TICK, skew=1 * TICK, visibility=2 * TICK)
@@ -81,14 +82,6 @@ class Rules(NamedTuple):
     miss: Callable[[Intent, int, Timing], Intent] = journal.miss
     venue_takes: Callable[[int, int], bool] = lambda now, expiry: now <= expiry
     store_takes: Callable[[Row, Row], bool] = lambda stored, read: stored == read
-
-
-class Finding(NamedTuple):
-    """How many states were seen and, if one of them breaks the law, the shortest way to it."""
-
-    states: int
-    broken: str = ""
-    path: tuple[str, ...] = ()
 
 
 _INTENT: Final = strategies.intent()
@@ -160,12 +153,15 @@ class Protocol:
                 for lag in (0, TIMING.visibility):
                     visible = state.now + lag if lag else 0
                     orders = tuple(sorted((*state.orders, visible)))
-                    yield f"accepted, visible {lag} later", state._replace(wire=rest, orders=orders)
+                    yield (
+                        f"t={state.now} accepted, visible {lag} later",
+                        state._replace(wire=rest, orders=orders),
+                    )
         for number, worker in enumerate(state.workers):
             now = state.now + state.clocks[number]
             for what, after, changed in self._steps(worker, now, state):
                 workers = (after, state.workers[1]) if number == 0 else (state.workers[0], after)
-                yield f"worker {number} {what}", changed._replace(workers=workers)
+                yield f"t={state.now} worker {number} {what}", changed._replace(workers=workers)
 
     def _tick(self, state: State) -> State:
         now = state.now + TICK
@@ -196,10 +192,8 @@ class Protocol:
             if expiry is None:
                 yield "wants to renew", Worker("writes", read, self._renew(read, now)), state
             else:
-                yield f"signs until {expiry}", Worker("signed", read, None, expiry), state
-        elif at == "signed":
-            wire = tuple(sorted((*state.wire, worker.expiry)))
-            yield "sends", Worker("sent", read, None, worker.expiry), state._replace(wire=wire)
+                wire = tuple(sorted((*state.wire, expiry)))
+                yield f"sends until {expiry}", Worker("sent", read, None, expiry), state._replace(wire=wire)
         elif at == "sent":
             if state.orders:
                 yield "hears yes", Worker("writes", read, self._accept(read)), state
@@ -230,23 +224,4 @@ def broken(state: State) -> str:
 def explore(rules: Rules, law: Callable[[State], str] = broken) -> Finding:
     """All states that can be reached, up to the first (by steps) that breaks the law."""
     protocol = Protocol(rules)
-    came: dict[State, tuple[State, str] | None] = dict.fromkeys(protocol.starts())
-    queue = deque(came)
-    while queue:
-        state = queue.popleft()
-        if why := law(state):
-            return Finding(len(came), why, _path(came, state))
-        for what, after in protocol.moves(state):
-            if after not in came:
-                came[after] = (state, what)
-                queue.append(after)
-    return Finding(len(came))
-
-
-def _path(came: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
-    steps = []
-    while link := came[state]:
-        state, what = link
-        if what:
-            steps.append(f"t={state.now} {what}")
-    return tuple(reversed(steps))
+    return Graph(protocol.starts(), protocol.moves).find(law)
