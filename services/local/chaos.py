@@ -31,10 +31,10 @@ from services.simulator.scenario import Pause as Wait
 from services.simulator.scenario import Step, leader_session, play
 from spider_common import schema
 from spider_common.clock import NS_PER_S
-from spider_common.domain.identifiers import EventId, Venue
-from spider_common.domain.intents import Intent
+from spider_common.domain.identifiers import ClientId, EventId, Venue
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.products import FixedRatio
+from spider_common.domain.quantities import ZERO
 from spider_common.network import SystemNetwork
 from spider_common.sdk import http
 
@@ -218,20 +218,18 @@ async def _judge(stack: Stack, logs: Path, ledgers: Ledgers) -> Judgement:
         journal=explain(ledgers, TEAMS, rows),
         unfinished=sum(bool(row.unfinished) for row in rows),
         dead_letters=await stack.messages(schema.COPY_DLQ),
-        wrong_positions=tuple(await _wrong_positions(stack, ledgers, rows)),
+        wrong_positions=tuple(await _wrong_positions(stack, ledgers)),
     )
 
 
-async def _wrong_positions(stack: Stack, ledgers: Ledgers, rows: Sequence[JournalRow]) -> list[str]:
-    """Where what we say that a client holds differs from what its venue has executed."""
-    intents: dict[tuple[str, str], Intent] = {
-        (each.client, each.symbol): each for row in rows for each in row.intents
-    }
+async def _wrong_positions(stack: Stack, ledgers: Ledgers) -> list[str]:
+    """Where what we say that a client holds, a hedge's sides added up, is not what its venue executed."""
     wrong = []
-    for at, quantity in executed(ledgers, TEAMS).items():
-        held = (await stack.trading.orders.holding(intents[at])).value.quantity if at in intents else None
+    for (client, symbol), quantity in executed(ledgers, TEAMS).items():
+        positions = await stack.trading.orders.positions(ClientId(client))
+        held = sum((each.holding.quantity for each in positions if each.symbol == symbol), ZERO)
         if held != quantity:
-            wrong.append(f"{' '.join(at)}: {held}, the venue executed {quantity}")
+            wrong.append(f"{client} {symbol}: {held}, the venue executed {quantity}")
     return wrong
 
 

@@ -323,7 +323,7 @@ async def test_a_mirror_that_is_over_is_told_to_its_cursor(autojump_clock: MockC
     await desk.hear([fill(mirrors[0], "1", "0.4"), over(mirrors[1], "0")])
     desk.rig.timeline.clear()
     await desk.hear([over(mirrors[0], "0.4"), over(mirrors[1], "0")])
-    assert desk.rig.timeline == ["write cursor, order"]
+    assert desk.rig.timeline == ["write book, cursor, order"]  # the leader's order goes on without them
     stored = await desk.rig.trading.cursor(mirrors[0].product, 0, leader)
     assert stored is not None
     came_to = [
