@@ -63,10 +63,26 @@ REPLACE_TWICE: Final = Script(
     fills=True,
     replaces=True,
 )
+REPLACE_AND_CANCEL: Final = Script(
+    rows=(
+        (_rest("second", Action.AMEND, 2, FIRST),),
+        (
+            _rest("cancel first", Action.CANCEL, 0, FIRST),
+            _rest("cancel second", Action.CANCEL, 0, ClientOrderId("second")),
+        ),
+    ),
+    there=(FIRST,),
+    fills=True,
+    replaces=True,
+    whims=False,
+)
 MOVE_AND_CANCEL: Final = Script(
     rows=(
         (_rest("cancel", Action.CANCEL, 0, FIRST), _rest("moved", Action.PLACE, 2, FIRST)),
-        (_rest("cancel moved", Action.CANCEL, 0, ClientOrderId("moved")),),
+        (
+            _rest("cancel again", Action.CANCEL, 0, FIRST),
+            _rest("cancel moved", Action.CANCEL, 0, ClientOrderId("moved")),
+        ),
     ),
     there=(FIRST,),
     fills=True,

@@ -97,7 +97,7 @@ class TwoEvents:
                 rows=tuple(row if row == UNPLANNED else older(row) for row in state.rows),
                 crews=tuple(tuple(self._older(worker) for worker in crew) for crew in state.crews),
                 wire=tuple(sorted(each for each in wire if self._rules.venue_takes(each[1]))),
-                orders=tuple(order.later(TICK) for order in state.orders),
+                orders=tuple(order.later(TICK) if order.lag else order for order in state.orders),
             )
         )
 
@@ -118,6 +118,8 @@ class TwoEvents:
                 for slot, worker in enumerate(crew):
                     if worker.stale and self._service.expiry(worker.read) is None:
                         state = self._leaves(state, row, slot)
+        if all(crew[0] <= crew[1] for crew in state.crews):
+            return state
         return state._replace(crews=tuple(tuple(sorted(crew)) for crew in state.crews))
 
     def _leaves(self, state: State, row: int, slot: int) -> State:

@@ -18,6 +18,7 @@ from tests.models.scripts import (
     MOVE_AND_CANCEL,
     PLACE_AND_AMEND,
     PLACE_AND_CANCEL,
+    REPLACE_AND_CANCEL,
     REPLACE_TWICE,
     TWO_FOLLOWERS,
 )
@@ -98,6 +99,7 @@ SCRIPTS = {
     "place-and-cancel": PLACE_AND_CANCEL,
     "amend-twice": AMEND_TWICE,
     "replace-twice": REPLACE_TWICE,
+    "replace-and-cancel": REPLACE_AND_CANCEL,
     "move-and-cancel": MOVE_AND_CANCEL,
 }
 
