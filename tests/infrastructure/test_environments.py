@@ -1,5 +1,6 @@
 """Laws of the table of environments: what cannot be deployed cannot be written down."""
 
+from ipaddress import IPv4Network
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ def test_overlapping_networks_are_refused() -> None:
 def test_subnets_are_inside_their_network_and_apart(name: str, one: int, other: int) -> None:
     """Each of the sixteen parts is in the environment's network and shares no address with another."""
     row = environment(name)
-    first, second = (environments.IPv4Network(row.subnet(number)) for number in (one, other))
+    first, second = (IPv4Network(row.subnet(number)) for number in (one, other))
     assert first.subnet_of(row.network)
     assert first.overlaps(second) == (one == other)
 
