@@ -123,26 +123,31 @@ class Ports(NamedTuple):
     where: str
 
 
-# ACLs keep no state: answers come back to the ephemeral ports, in which remote desktop (3389) stays shut.
-_ANSWERS: Final = (Ports(1024, 3388, WORLD), Ports(3390, 65535, WORLD))
+def _answers(where: str) -> tuple[Ports, Ports]:
+    """The ports above 1023, which answers come back to, for ACLs keep no state. Remote desktop stays shut."""
+    return Ports(1024, 3388, where), Ports(3390, 65535, where)
 
 
 class Acls(Construct):
-    """A second wall that no security group can open: an ACL for public subnets, one for private ones."""
+    """A second wall that no security group can open: an ACL for public subnets, one for private ones.
+
+    The cache, the dashboard and OKX's sockets have ports above 1023.
+    """
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, network: Network) -> None:
         super().__init__(scope, name)
-        inside = Ports(0, 65535, environment.cidr)
-        web = tuple(Ports(port, port, WORLD) for port in (80, HTTPS))
+        within = environment.cidr
+        web = (Ports(80, 80, WORLD), Ports(HTTPS, HTTPS, WORLD))
         venues = tuple(Ports(port, port, WORLD) for port in VENUES)
+        private = network.subnets[OMS] + network.subnets[FRONTEND]
         for layer, subnets, arriving, leaving in (
-            # what leaves by NAT passes the public subnets
-            ("public", network.subnets[PUBLIC], (inside, *web, *_ANSWERS), (inside, *venues, *_ANSWERS)),
+            # what leaves a private subnet by NAT passes a public one: in from within, out to the world
+            ("public", network.subnets[PUBLIC], (*web, *_answers(WORLD)), (web[1], *_answers(WORLD))),
             (
                 "private",
-                network.subnets[OMS] + network.subnets[FRONTEND],
-                (inside, *_ANSWERS),
-                (inside, *venues),
+                private,
+                (Ports(HTTPS, HTTPS, within), *_answers(WORLD)),
+                (*venues, *_answers(within)),
             ),
         ):
             acl = NetworkAcl(
