@@ -62,6 +62,8 @@ class Foundation(TerraformStack):
             "kms:Decrypt",
             "kms:Encrypt",
             "kms:GenerateDataKey",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
             "kms:DescribeKey",
             on=["*"],
             to={"Service": f"logs.{region}.amazonaws.com"},

@@ -44,7 +44,8 @@ class WrittenByAws(Construct):
             assume_role_policy=assumed_by(service, account=account),
         )
         write = allow("logs:CreateLogStream", "logs:PutLogEvents", on=[f"{group.arn}:*"])
-        look = allow("logs:DescribeLogStreams", on=[f"{group.arn}:*"])
+        groups = f"arn:aws:logs:{environment.region}:{account}:log-group:*"
+        look = allow("logs:DescribeLogGroups", "logs:DescribeLogStreams", on=[groups])
         IamRolePolicy(self, "writes", role=role.id, policy=document(write, look))
         self.arn: str = group.arn
         self.role: str = role.arn
