@@ -18,7 +18,7 @@ def keep_state(stack: cdktf.TerraformStack, name: str, variables: Mapping[str, s
     """Give a stack its backend.
 
     HCP Terraform's workspace `spider-<name>` where an organisation is named, S3 with locking where a bucket
-    is, otherwise a file beside the stack.
+    is, otherwise a file beside `main.py`.
 
     Raises:
         BadBackend: both are named, or a bucket without its region.
@@ -37,4 +37,5 @@ def keep_state(stack: cdktf.TerraformStack, name: str, variables: Mapping[str, s
         # locking by a file in the bucket is younger than the bindings
         stack.add_override("terraform.backend.s3.use_lockfile", value=True)
     else:
-        cdktf.LocalBackend(stack, path=f"{name}.tfstate")
+        # beside main.py, as seen from cdktf.out/stacks/NAME, which a synthesis writes anew
+        cdktf.LocalBackend(stack, path=f"../../../{name}.tfstate")

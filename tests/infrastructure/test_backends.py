@@ -51,9 +51,9 @@ def test_a_bucket_keeps_state_encrypted_and_locked(tmp_path: Path) -> None:
 
 
 def test_state_is_a_file_where_nothing_is_said(tmp_path: Path) -> None:
-    """A first look needs no account of anything."""
+    """A first look needs no account of anything, and a new synthesis leaves the file alone."""
     found = kept(tmp_path, {})
-    assert found["foundation-dev"] == {"backend": {"local": {"path": "foundation-dev.tfstate"}}}
+    assert found["foundation-dev"] == {"backend": {"local": {"path": "../../../foundation-dev.tfstate"}}}
 
 
 def test_state_with_two_homes_or_half_a_home_is_refused(tmp_path: Path) -> None:
