@@ -192,6 +192,33 @@ def test_only_tasks_reach_the_cache(configuration: Configuration) -> None:
     assert {each.partition("-")[2] for each in who} == {"oms", "frontend"}
 
 
+def test_the_cache_is_what_the_table_says(configuration: Configuration, name: str) -> None:
+    """Node, shards and replicas are the row's; where there are replicas, one in another zone takes over."""
+    body, asked = one(configuration, "aws_elasticache_replication_group"), ENVIRONMENTS[name].redis
+    shards = body.get("num_node_groups", 1)
+    replicas = body.get("replicas_per_node_group", body.get("num_cache_clusters", 0) - 1)
+    found = (body["node_type"], shards, replicas, body["snapshot_retention_limit"])
+    assert found == (asked.node_type, asked.shards, asked.replicas, asked.snapshot_days)
+    assert body["multi_az_enabled"] is body["automatic_failover_enabled"] is (asked.replicas > 0)
+    users = {
+        user["user_name"]: user["access_string"]
+        for user in of(configuration, "aws_elasticache_user").values()
+    }
+    assert users["default"] == "off -@all"
+
+
+def test_aws_is_reached_without_nat_where_the_table_says_so(configuration: Configuration, name: str) -> None:
+    """Tables and buckets everywhere; the rest by endpoints in as many zones as the row gives."""
+    endpoints = of(configuration, "aws_vpc_endpoint").values()
+    gateways = [each for each in endpoints if each["vpc_endpoint_type"] == "Gateway"]
+    assert {each["service_name"].rpartition(".")[2] for each in gateways} == {"dynamodb", "s3"}
+    assert all(len(each["route_table_ids"]) == 2 for each in gateways)
+    zones = ENVIRONMENTS[name].endpoint_zones
+    interfaces = [each for each in endpoints if each["vpc_endpoint_type"] == "Interface"]
+    assert len(interfaces) == (10 if zones else 0)
+    assert all(len(each["subnet_ids"]) == zones and each["private_dns_enabled"] for each in interfaces)
+
+
 def test_acls_let_in_no_remote_desktop(configuration: Configuration) -> None:
     """No range that an ACL opens to the world holds 22 or 3389."""
     opened = [

@@ -11,7 +11,7 @@ pytest.importorskip("cdktf", reason="`make synth` installs the bindings")
 import cdktf
 
 from stacks.environments import ENVIRONMENTS
-from stacks.guard import guard
+from stacks.foundation import Foundation
 
 SYNTHESIS = """
 import sys
@@ -25,8 +25,7 @@ def test_a_stack_that_breaks_a_rule_is_not_written(tmp_path: Path) -> None:
     from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 
     app = cdktf.App(outdir=str(tmp_path))
-    stack = cdktf.TerraformStack(app, "broken")
-    guard(stack, ENVIRONMENTS["dev"])
+    stack = Foundation(app, environment=ENVIRONMENTS["dev"], variables={})
     SqsQueue(stack, "orders", name="orders")
     with pytest.raises(RuntimeError) as refused:
         app.synth()
