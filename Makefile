@@ -9,11 +9,13 @@ SEEDS ?= 10
 SEED ?= 1
 EVENTS ?= 200
 FRAMES ?= 100000
+ENV ?= dev
 ARGS ?=
 
 BIN := .venv/bin
 PY := $(BIN)/python
 READY := .venv/.installed
+BINDINGS := .venv/.bindings
 HELD := oms ingest dashboard infra local
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --require-virtualenv
@@ -22,7 +24,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench simulate chaos fuzz docs format lock clean
+.PHONY: help demo up test check bench simulate chaos fuzz synth plan docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +55,13 @@ chaos: $(READY) ## Copy EVENTS=200 leader events while everything fails as SEED=
 
 fuzz: $(READY) ## Read FRAMES=100000 mutated frames of each venue's socket
 	$(PY) -m tests.venues.fuzz $(FRAMES)
+
+synth: $(BINDINGS) ## Write the Terraform configuration of every environment to cdktf.out, count its resources
+	$(PY) main.py
+
+plan: synth ## Ask Terraform what it would change in ENV=dev (TF_VAR_account_id says in which account)
+	terraform -chdir=cdktf.out/stacks/foundation-$(ENV) init -input=false
+	terraform -chdir=cdktf.out/stacks/foundation-$(ENV) plan -input=false $(ARGS)
 
 # A document names, where its generated part begins, the command that prints it.
 docs: $(READY) ## Write the generated parts of docs/ anew
@@ -85,4 +94,10 @@ $(READY): locks/dev.txt pyproject.toml
 	@$(PIP) --only-binary :all: --require-hashes --requirement locks/dev.txt | \
 	  sed -n -e '/^Collecting/{s/ (from.*//;p;}' -e '/^Installing/s/:.*/ and compiling them/p'
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Beside the rest, for the tests of stacks/ need both; only these two targets ask for the 480 MB.
+$(BINDINGS): locks/infra.txt $(READY)
+	@echo "Adding the infrastructure bindings: once, under a minute"
+	@$(PIP) --quiet --only-binary :all: --require-hashes --requirement locks/infra.txt
 	@touch $@

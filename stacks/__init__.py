@@ -1,0 +1,3 @@
+"""The AWS infrastructure, as stacks of CDKTF."""
+
+from stacks import bindings as bindings

@@ -1,0 +1,1 @@
+"""The parts that stacks are made of, each named for what it is in AWS's words."""

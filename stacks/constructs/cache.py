@@ -1,0 +1,92 @@
+"""The shared cache."""
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.elasticache_replication_group import ElasticacheReplicationGroup
+from cdktf_cdktf_provider_aws.elasticache_subnet_group import ElasticacheSubnetGroup
+from cdktf_cdktf_provider_aws.elasticache_user import ElasticacheUser, ElasticacheUserAuthenticationMode
+from cdktf_cdktf_provider_aws.elasticache_user_group import ElasticacheUserGroup
+from constructs import Construct
+
+from stacks.environments import Environment
+
+
+class Cache(Construct):
+    """ElastiCache for Redis: TLS, one user with a password, none without, no dangerous commands.
+
+    `first_password` is replaced by the credential's rotation and then opens nothing any more.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: Environment,
+        subnets: list[str],
+        group: str,
+        key: str,
+        first_password: str,
+    ) -> None:
+        super().__init__(scope, name)
+        redis = environment.redis
+        clustered, replicated = redis.shards > 1, redis.replicas > 0
+        where = ElasticacheSubnetGroup(self, "subnets", name=environment.named(name), subnet_ids=subnets)
+        nobody = ElasticacheUser(
+            self,
+            "nobody",
+            user_id=environment.named("nobody"),
+            user_name="default",
+            engine="redis",
+            access_string="off -@all",
+            authentication_mode=ElasticacheUserAuthenticationMode(type="no-password-required"),
+        )
+        services = ElasticacheUser(
+            self,
+            "services",
+            user_id=environment.named("services"),
+            user_name="services",
+            engine="redis",
+            access_string="on ~* &* +@all -@admin -@dangerous",
+            authentication_mode=ElasticacheUserAuthenticationMode(
+                type="password", passwords=[first_password]
+            ),
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["authentication_mode"]),
+        )
+        users = ElasticacheUserGroup(
+            self,
+            "users",
+            user_group_id=environment.named(name),
+            engine="redis",
+            user_ids=[nobody.user_id, services.user_id],
+        )
+        cluster = ElasticacheReplicationGroup(
+            self,
+            "cluster",
+            replication_group_id=environment.named(name),
+            description=f"{environment.name}: shared cache",
+            engine="redis",
+            engine_version="7.1",
+            node_type=redis.node_type,
+            port=6379,
+            parameter_group_name="default.redis7.cluster.on" if clustered else "default.redis7",
+            num_cache_clusters=None if clustered else 1 + redis.replicas,
+            num_node_groups=redis.shards if clustered else None,
+            replicas_per_node_group=redis.replicas if clustered else None,
+            automatic_failover_enabled=replicated,
+            multi_az_enabled=replicated,
+            at_rest_encryption_enabled="true",
+            transit_encryption_enabled=True,
+            transit_encryption_mode="required",
+            kms_key_id=key,
+            user_group_ids=[users.id],
+            subnet_group_name=where.name,
+            security_group_ids=[group],
+            snapshot_retention_limit=redis.snapshot_days,
+            snapshot_window="03:00-04:00",
+            maintenance_window="sun:04:30-sun:05:30",
+            auto_minor_version_upgrade="true",
+            lifecycle=TerraformResourceLifecycle(prevent_destroy=environment.protected),
+        )
+        self.address: str = (
+            cluster.configuration_endpoint_address if clustered else cluster.primary_endpoint_address
+        )

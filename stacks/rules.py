@@ -1,0 +1,194 @@
+"""What no stack may contain, as pure questions asked of the synthesized configuration.
+
+Each answer is an error of the synthesis that names the resource and the fix. `stacks.guard` asks them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from stacks.policies import REASON
+
+Body = Mapping[str, Any]
+Resources = Mapping[str, Mapping[str, Body]]
+"""Type -> name -> body, as Terraform's JSON has them under `resource`."""
+
+_EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
+_WEB: Final = (80, 443)
+
+# where each kind of store names the key it is encrypted with
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "aws_backup_vault": ("kms_key_arn",),
+    "aws_cloudtrail": ("kms_key_id",),
+    "aws_cloudwatch_log_group": ("kms_key_id",),
+    "aws_dynamodb_table": ("server_side_encryption", "kms_key_arn"),
+    "aws_elasticache_replication_group": ("kms_key_id",),
+    "aws_secretsmanager_secret": ("kms_key_id",),
+    "aws_sns_topic": ("kms_master_key_id",),
+    "aws_sqs_queue": ("kms_master_key_id",),
+}
+STATEFUL: Final = (
+    "aws_backup_vault",
+    "aws_cognito_user_pool",
+    "aws_dynamodb_table",
+    "aws_eip",
+    "aws_elasticache_replication_group",
+    "aws_kms_key",
+    "aws_s3_bucket",
+    "aws_secretsmanager_secret",
+    "aws_sqs_queue",
+)
+"""What cannot be made again as it was once it is deleted."""
+
+# the service's own refusal to delete, beside Terraform's
+_DELETION: Final[Mapping[str, tuple[str, object]]] = {
+    "aws_cognito_user_pool": ("deletion_protection", "ACTIVE"),
+    "aws_dynamodb_table": ("deletion_protection_enabled", True),
+}
+
+
+class Problem(NamedTuple):
+    """A resource that may not be deployed, and what to write instead."""
+
+    resource: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.fix}"
+
+
+def problems(resources: Resources, *, protected: bool) -> list[Problem]:
+    """Everything in a stack that may not be deployed. `protected`: in an environment that keeps its state."""
+    found = [problem for rule in _RULES for problem in rule(resources)]
+    return found + (list(unprotected(resources)) if protected else [])
+
+
+def unencrypted(resources: Resources) -> Iterator[Problem]:
+    """A store, a log or a queue that is not encrypted with one of our keys."""
+    for kind, path in _KEYS.items():
+        for name, body in resources.get(kind, {}).items():
+            if not _within(body, path):
+                yield Problem(f"{kind}.{name}", f"set {'.'.join(path)} to one of the environment's keys")
+    for name, body in resources.get("aws_elasticache_replication_group", {}).items():
+        # the provider takes the first as text
+        if (
+            body.get("at_rest_encryption_enabled") != "true"
+            or body.get("transit_encryption_enabled") is not True
+        ):
+            fix = "set at_rest_encryption_enabled and transit_encryption_enabled"
+            yield Problem(f"aws_elasticache_replication_group.{name}", fix)
+    settings = resources.get("aws_s3_bucket_server_side_encryption_configuration", {}).values()
+    for name in resources.get("aws_s3_bucket", {}):
+        if not any(_names(each.get("bucket"), "aws_s3_bucket", name) for each in settings):
+            yield Problem(f"aws_s3_bucket.{name}", "give it a server_side_encryption_configuration")
+    for name, body in resources.get("aws_launch_template", {}).items():
+        devices = body.get("block_device_mappings", [])
+        if not devices or not all(_within(device, ("ebs", "encrypted")) for device in devices):
+            yield Problem(f"aws_launch_template.{name}", "set ebs.encrypted on each block device mapping")
+
+
+def without_dead_letters(resources: Resources) -> Iterator[Problem]:
+    """A queue from which a message that nobody can handle never leaves."""
+    queues = resources.get("aws_sqs_queue", {})
+    targets = [str(body["redrive_policy"]) for body in queues.values() if body.get("redrive_policy")]
+    for name, body in queues.items():
+        takes_them = any(_names(target, "aws_sqs_queue", name) for target in targets)
+        if not body.get("redrive_policy") and not takes_them:
+            fix = "set redrive_policy, or name it as another queue's dead-letter queue"
+            yield Problem(f"aws_sqs_queue.{name}", fix)
+
+
+def public_addresses(resources: Resources) -> Iterator[Problem]:
+    """A task, a machine or a subnet that gives itself a public address: venues know only two."""
+    for kind, path in (
+        ("aws_ecs_service", ("network_configuration", "assign_public_ip")),
+        ("aws_instance", ("associate_public_ip_address",)),
+        ("aws_subnet", ("map_public_ip_on_launch",)),
+    ):
+        for name, body in resources.get(kind, {}).items():
+            if _within(body, path):
+                yield Problem(f"{kind}.{name}", f"set {'.'.join(path)} to false and leave by NAT")
+    for name, body in resources.get("aws_launch_template", {}).items():
+        if any(each.get("associate_public_ip_address") for each in body.get("network_interfaces", [])):
+            yield Problem(f"aws_launch_template.{name}", "set associate_public_ip_address to false")
+
+
+def open_ingress(resources: Resources) -> Iterator[Problem]:
+    """A door to the world that is not the load balancer's 80 or 443."""
+    groups = resources.get("aws_security_group", {})
+    balancer = [name for name, body in groups.items() if str(body.get("name", "")).endswith("-alb")]
+    for name, body in groups.items():
+        if body.get("ingress") or body.get("egress"):
+            fix = "write each rule as aws_vpc_security_group_ingress_rule or ..._egress_rule"
+            yield Problem(f"aws_security_group.{name}", fix)
+    for name, body in resources.get("aws_vpc_security_group_ingress_rule", {}).items():
+        if body.get("cidr_ipv4") not in _EVERYWHERE and body.get("cidr_ipv6") not in _EVERYWHERE:
+            continue
+        its = any(_names(body.get("security_group_id"), "aws_security_group", group) for group in balancer)
+        port = body.get("from_port")
+        if not its or port not in _WEB or body.get("to_port") != port:
+            fix = "name a security group instead of the world: only the load balancer's 80 and 443 are open"
+            yield Problem(f"aws_vpc_security_group_ingress_rule.{name}", fix)
+
+
+def wildcards(resources: Resources) -> Iterator[Problem]:
+    """A permission for every action or on every resource that does not say why."""
+    for kind, field in (
+        ("aws_iam_policy", "policy"),
+        ("aws_iam_role", "assume_role_policy"),
+        ("aws_iam_role_policy", "policy"),
+        ("aws_kms_key", "policy"),
+        ("aws_s3_bucket_policy", "policy"),
+        ("aws_sqs_queue_policy", "policy"),
+    ):
+        for name, body in resources.get(kind, {}).items():
+            for statement in msgspec.json.decode(body[field])["Statement"] if body.get(field) else ():
+                wide = [action for action in statement["Action"] if "*" in action]
+                # in a key's own policy "*" is that key
+                if kind != "aws_kms_key" and "*" in statement.get("Resource", ()):
+                    wide.append("Resource *")
+                explained = str(statement.get("Sid", "")).startswith(REASON)
+                if wide and statement["Effect"] == "Allow" and not explained:
+                    fix = f"{', '.join(wide)}: name what is needed, or say why in a Sid {REASON}..."
+                    yield Problem(f"{kind}.{name}", fix)
+
+
+def kept_for_ever(resources: Resources) -> Iterator[Problem]:
+    """A log group that never forgets, and so is paid for without end."""
+    for name, body in resources.get("aws_cloudwatch_log_group", {}).items():
+        if not body.get("retention_in_days"):
+            yield Problem(f"aws_cloudwatch_log_group.{name}", "set retention_in_days from the environment")
+
+
+def unprotected(resources: Resources) -> Iterator[Problem]:
+    """A stateful resource that one command would delete."""
+    for kind in STATEFUL:
+        for name, body in resources.get(kind, {}).items():
+            if not _within(body, ("lifecycle", "prevent_destroy")):
+                yield Problem(f"{kind}.{name}", "set lifecycle.prevent_destroy")
+            field, value = _DELETION.get(kind, ("", None))
+            if field and body.get(field) != value:
+                yield Problem(f"{kind}.{name}", f"set {field} to {value}")
+            if kind == "aws_s3_bucket" and body.get("force_destroy"):
+                yield Problem(f"{kind}.{name}", "leave force_destroy unset")
+
+
+_RULES: Final[tuple[Callable[[Resources], Iterator[Problem]], ...]] = (
+    unencrypted,
+    without_dead_letters,
+    public_addresses,
+    open_ingress,
+    wildcards,
+    kept_for_ever,
+)
+
+
+def _within(body: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        body = body.get(key) if isinstance(body, Mapping) else None
+    return body
+
+
+def _names(reference: object, kind: str, name: str) -> bool:
+    return f"{kind}.{name}." in str(reference)
