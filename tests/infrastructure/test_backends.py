@@ -1,5 +1,6 @@
 """Where state is kept, from the variables alone."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def kept(tmp_path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="cdktf asks terraform's version for it")
 def test_an_organisation_keeps_each_stack_in_a_workspace_of_its_own(tmp_path: Path) -> None:
     """HCP Terraform's workspaces are named `spider-<stack>-<env>`."""
     found = kept(tmp_path, {ORGANISATION: "acme"})
