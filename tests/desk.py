@@ -8,11 +8,12 @@ from typing import NamedTuple
 import msgspec
 from hypothesis import strategies as st
 
+from spider_common.domain.drafting import Situation
 from spider_common.domain.identifiers import AccountId, ClientId, ProductId, Venue, VenueOrderId
 from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.intents import Cursor, Intent, LeaderEvent
 from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, PositionSide, Side
-from spider_common.domain.planning import Plan, Situation, plan
+from spider_common.domain.planning import Plan, plan
 from spider_common.domain.positions import Book
 from spider_common.domain.products import Account, FixedRatio, Product, Subscription
 from spider_common.domain.quantities import ZERO

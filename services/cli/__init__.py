@@ -19,6 +19,7 @@ from services.cli.files import load, load_events, load_instruments
 from services.cli.frames import frames_of, shown
 from services.cli.refusal import Refusal, refusing
 from spider_common.domain import planning
+from spider_common.domain.drafting import Situation, UnknownInstrument
 from spider_common.domain.drift import DRIFT_WORDS
 from spider_common.domain.identifiers import AccountId, EventId, Venue
 from spider_common.domain.positions import Book
@@ -94,7 +95,7 @@ def plan_event(
     events = load_events(event, chosen, product)
     fact = events[0].fact
     moment = fact.ts_venue if now is None else now
-    situation = planning.Situation(
+    situation = Situation(
         product=chosen,
         instruments=load_instruments(instruments or []),
         cursor=None,
@@ -105,7 +106,7 @@ def plan_event(
     )
     try:
         made = [(each.shard, planning.plan(each, situation)) for each in events]
-    except planning.UnknownInstrument as error:
+    except UnknownInstrument as error:
         raise Refusal(f"{event}: {error}: --instruments FILE names a list") from None
     intents = [
         (shard, intent) for shard, plan in made if isinstance(plan, planning.Plan) for intent in plan.intents
@@ -130,10 +131,11 @@ def show_journal(
 ) -> None:
     """Show what became of one event, from the Trading table that SPIDER_* variables name."""
     from services.cli import journal  # noqa: PLC0415 brings boto3 with it
+    from services.cli.reaching import read_settings  # noqa: PLC0415 the same
 
     if not re.fullmatch("[0-9a-f]{32}", event_id):
         raise Refusal(f"EVENT_ID: {event_id!r} is not 32 hex digits; `spider decode` prints ids of events")
-    chosen = journal.read_settings(os.environ)
+    chosen = read_settings(os.environ)
     rows = journal.read_journal(chosen, EventId(event_id))
     if not rows:
         typer.echo(f"{event_id}: no row in table {chosen.names_prefix}trading: never planned there", err=True)

@@ -2,24 +2,20 @@
 
 import getpass
 import os
-import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from services.cli.journal import read_settings
-from services.cli.reaching import reach
+from services.cli.reaching import open_ground, reach, read_settings
 from spider_common import schema
 from spider_common.clock import SystemClock
 from spider_common.domain.configuration import BadConfig
 from spider_common.network import SystemNetwork
-from spider_common.sdk.aws import open_aws
 from spider_common.settings import CommonSettings
 from spider_common.stores.audit import Author
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.config_rows import ItemChanged
-from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.redis_cache import open_cache
 from spider_common.stores.table import TableError
 
@@ -50,11 +46,9 @@ def with_config(work: Callable[[ConfigStore], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _open(chosen: CommonSettings) -> AsyncIterator[ConfigStore]:
-    network, endpoint = SystemNetwork(), chosen.aws_endpoint or None
     tls = ssl.create_default_context()
     async with (
-        open_aws(network=network, region=chosen.aws_region, endpoint_url=endpoint) as aws,
-        open_cache(chosen.redis_url, network, tls, chosen.names_prefix) as cache,
+        open_ground(chosen) as ground,
+        open_cache(chosen.redis_url, SystemNetwork(), tls, chosen.names_prefix) as cache,
     ):
-        rng = random.Random()  # noqa: S311 names writes and spreads pauses between attempts
-        yield ConfigStore(DynamoTable(aws, schema.CONFIG, rng, prefix=chosen.names_prefix), cache)
+        yield ConfigStore(ground.table(schema.CONFIG), cache)

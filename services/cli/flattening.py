@@ -211,7 +211,7 @@ def _covers(scope: Scope, product: ProductId, client: ClientId) -> bool:
 
 
 def _refuse_halted(controls: Controls, product: Product, subscription: Subscription) -> None:
-    if not controls.state(product.product, subscription.client).may_reduce:
+    if controls.state(product.product, subscription.client).refusal(opens=False):
         raise Refusal(
             f"{product.product}/{subscription.client}: is halted, and so would its closes be; "
             "`spider states` names what is, `spider reduce` lets closes go"

@@ -1,7 +1,6 @@
 """The dead letters of the copy queue that the environment names."""
 
 import os
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
@@ -11,8 +10,7 @@ import typer
 
 from services.cli import show
 from services.cli.config_table import author
-from services.cli.journal import read_settings
-from services.cli.reaching import reach
+from services.cli.reaching import open_ground, reach, read_settings
 from services.cli.refusal import Refusal
 from spider_common import schema
 from spider_common.clock import SystemClock
@@ -28,14 +26,10 @@ from spider_common.messages import (
     UnreadableMessage,
     decode,
 )
-from spider_common.network import SystemNetwork
-from spider_common.sdk.aws import open_aws
 from spider_common.settings import CommonSettings
 from spider_common.stores.audit import Audit
 from spider_common.stores.dead_letters import Letter, Look, look
-from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.queue import QueueError
-from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.table import TableError
 
 T = TypeVar("T")
@@ -220,12 +214,9 @@ def _whole(letter: Letter) -> dict[str, Any]:
 @asynccontextmanager
 async def open_looker(chosen: CommonSettings) -> AsyncIterator[Looker]:
     """Looks at the dead letters that the settings name."""
-    endpoint, prefix = chosen.aws_endpoint or None, chosen.names_prefix
-    async with open_aws(network=SystemNetwork(), region=chosen.aws_region, endpoint_url=endpoint) as aws:
-        rng = random.Random()  # noqa: S311 names requests and spreads pauses between attempts
-        dead = await open_queue(aws, schema.COPY_DLQ, rng, prefix=prefix)
-        source = await open_queue(aws, schema.COPY, rng, prefix=prefix)
-        audit = Audit(DynamoTable(aws, schema.CONFIG, rng, prefix=prefix))
+    async with open_ground(chosen) as ground:
+        dead, source = await ground.queue(schema.COPY_DLQ), await ground.queue(schema.COPY)
+        audit = Audit(ground.table(schema.CONFIG))
         yield lambda: look(dead, source, audit)
 
 

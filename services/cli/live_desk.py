@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.cli import flattening, show
 from services.cli.config_table import author
 from services.cli.flattening import Left, Outlook, Ports
-from services.cli.journal import read_settings
+from services.cli.reaching import read_settings
 from services.cli.refusal import Refusal
 from services.cli.standings import scope_of
 from services.oms.desk import DeskOrders

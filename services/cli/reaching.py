@@ -1,16 +1,61 @@
-"""Work with AWS on behalf of a command."""
+"""Work with AWS on behalf of a command: what it needs opened, and a refusal where that does not answer."""
 
 import contextlib
+import random
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
+import msgspec
 import trio
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.cli.refusal import Refusal
+from spider_common import settings
+from spider_common.network import SystemNetwork
+from spider_common.schema import QueueShape, TableShape
+from spider_common.sdk.aws import Aws, open_aws
+from spider_common.settings import CommonSettings, IngestSettings, OmsSettings
+from spider_common.stores.dynamo_table import DynamoTable
+from spider_common.stores.sqs_queue import SqsQueue, open_queue
 
 T = TypeVar("T")
+
+
+def read_settings(environment: Mapping[str, str]) -> CommonSettings:
+    """The settings in an environment, which may be a service's: what only services have is left out.
+
+    Raises:
+        BadSetting: a variable with our prefix is unknown to every service, or out of range.
+    """
+    common, *services = (
+        {f"{settings.PREFIX}{field.name.upper()}" for field in msgspec.structs.fields(kind)}
+        for kind in (CommonSettings, OmsSettings, IngestSettings)
+    )
+    theirs = set().union(*services) - common
+    return settings.read(CommonSettings, {k: v for k, v in environment.items() if k not in theirs})
+
+
+class Ground:
+    """The tables and queues that the settings name."""
+
+    def __init__(self, aws: Aws, prefix: str) -> None:
+        self._aws, self._prefix = aws, prefix
+        self._rng = random.Random()  # noqa: S311 names writes and spreads pauses between attempts
+
+    def table(self, shape: TableShape) -> DynamoTable:
+        return DynamoTable(self._aws, shape, self._rng, prefix=self._prefix)
+
+    async def queue(self, shape: QueueShape) -> SqsQueue:
+        return await open_queue(self._aws, shape, self._rng, prefix=self._prefix)
+
+
+@contextlib.asynccontextmanager
+async def open_ground(chosen: CommonSettings) -> AsyncIterator[Ground]:
+    """AWS as the settings have it, until the block ends."""
+    endpoint = chosen.aws_endpoint or None
+    async with open_aws(network=SystemNetwork(), region=chosen.aws_region, endpoint_url=endpoint) as aws:
+        yield Ground(aws, chosen.names_prefix)
 
 
 def reach(

@@ -1,24 +1,19 @@
 """What accounts were worth, in the Trading table that the environment names."""
 
 import os
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
 
 from services.cli.config_table import author
-from services.cli.journal import read_settings
-from services.cli.reaching import reach
+from services.cli.reaching import open_ground, reach, read_settings
 from services.cli.refusal import Refusal
 from spider_common import schema
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.standing import Worth
-from spider_common.network import SystemNetwork
-from spider_common.sdk.aws import open_aws
 from spider_common.stores.audit import Audit, AuditEntry
 from spider_common.stores.documents import Stored
-from spider_common.stores.dynamo_table import DynamoTable
 from spider_common.stores.table import Conflict, TableError
 from spider_common.stores.trading import TradingStore
 
@@ -77,14 +72,8 @@ def _reach(work: Callable[[TradingStore, Audit], Awaitable[T]]) -> T:
     chosen = read_settings(os.environ)
 
     async def with_tables() -> T:
-        network, endpoint = SystemNetwork(), chosen.aws_endpoint or None
-        async with open_aws(network=network, region=chosen.aws_region, endpoint_url=endpoint) as aws:
-            rng = random.Random()  # noqa: S311 names writes and spreads pauses between attempts
-            trading, config = (
-                DynamoTable(aws, shape, rng, prefix=chosen.names_prefix)
-                for shape in (schema.TRADING, schema.CONFIG)
-            )
-            return await work(TradingStore(trading), Audit(config))
+        async with open_ground(chosen) as ground:
+            return await work(TradingStore(ground.table(schema.TRADING)), Audit(ground.table(schema.CONFIG)))
 
     tables = f"tables {chosen.names_prefix}{schema.TRADING.name} and {schema.CONFIG.name}"
     return reach(tables, with_tables, TableError, plain=(_Moved,))

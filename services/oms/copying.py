@@ -12,11 +12,11 @@ from services.oms.record import Fenced
 from services.oms.resolve import Resolver
 from services.oms.submit import Submitter
 from spider_common.clock import NS_PER_MS, Clock
+from spider_common.domain.drafting import UnknownInstrument
 from spider_common.domain.identifiers import ClientOrderId
 from spider_common.domain.intents import Event
 from spider_common.domain.journal import JournalRow
 from spider_common.domain.orders import CopyState
-from spider_common.domain.planning import UnknownInstrument
 from spider_common.stores.documents import Stored
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore

@@ -275,10 +275,8 @@ class Submitter:
         if intent.action is Action.CANCEL:
             return None
         state = self._reference.controls.state(intent.product, intent.client)
-        if not state.may_reduce:
-            return Reason.HALTED
-        if intent.leg is LegKind.OPEN and not state.may_open:
-            return Reason.REDUCING_ONLY
+        if refusal := state.refusal(opens=intent.leg is LegKind.OPEN):
+            return refusal
         if not journal.is_free(row, intent):
             return Reason.NOT_AMENDABLE
         product = self._reference.product(intent.product)

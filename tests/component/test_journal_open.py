@@ -7,9 +7,9 @@ import trio
 from services.oms.intake import Handled, Later, Poison
 from services.oms.journal import Finished, Mine, Theirs, UnknownProduct
 from spider_common.clock import NS_PER_S
+from spider_common.domain.drafting import UnknownInstrument
 from spider_common.domain.identifiers import ProductId
 from spider_common.domain.orders import CopyState
-from spider_common.domain.planning import UnknownInstrument
 from spider_common.domain.reasons import Reason
 from spider_common.stores.table import Ambiguous, Conflict
 from tests.oms_rig import Rig, subscription

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -49,6 +49,24 @@ async def aws(moto_endpoint: str) -> AsyncIterator[Aws]:
     )
     async with made as opened:
         yield opened
+
+
+@pytest.fixture
+def lead_to_moto(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets the variables that lead a command to moto, and to what has a prefix there."""
+
+    def lead(prefix: str) -> None:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "LOGNAME": "ana",
+            "SPIDER_AWS_ENDPOINT": moto_endpoint,
+            "SPIDER_AWS_REGION": "ap-southeast-1",
+            "SPIDER_NAMES_PREFIX": prefix,
+        }.items():
+            monkeypatch.setenv(name, value)
+
+    return lead
 
 
 @pytest.fixture(scope="session")

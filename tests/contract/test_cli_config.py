@@ -60,17 +60,9 @@ class Ground:
 
 
 @pytest.fixture
-def ground(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ground:
+def ground(moto_endpoint: str, lead_to_moto: Callable[[str], None], request: pytest.FixtureRequest) -> Ground:
     prefix = f"{re.sub('[^a-z0-9]', '-', request.node.name.lower())[:40]}-{len(request.node.name)}-"
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "LOGNAME": "ana",
-        "SPIDER_AWS_ENDPOINT": moto_endpoint,
-        "SPIDER_AWS_REGION": REGION,
-        "SPIDER_NAMES_PREFIX": prefix,
-    }.items():
-        monkeypatch.setenv(name, value)
+    lead_to_moto(prefix)
     made = Ground(moto_endpoint, prefix)
     made.provision()
     return made

@@ -72,18 +72,15 @@ class Ground:
 
 
 @pytest.fixture
-def ground(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Ground:
+def ground(
+    moto_endpoint: str,
+    lead_to_moto: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Ground:
     prefix = f"{request.node.name[-40:].replace('_', '-')}-"
     monkeypatch.setattr(dead_letters, "WAIT_S", 0)  # moto has no servers of which a short poll asks only some
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "LOGNAME": "ana",
-        "SPIDER_AWS_ENDPOINT": moto_endpoint,
-        "SPIDER_AWS_REGION": REGION,
-        "SPIDER_NAMES_PREFIX": prefix,
-    }.items():
-        monkeypatch.setenv(name, value)
+    lead_to_moto(prefix)
     made = Ground(moto_endpoint, prefix)
 
     async def work(aws: object) -> None:

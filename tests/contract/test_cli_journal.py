@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,16 +26,9 @@ REGION = "ap-southeast-1"
 
 
 @pytest.fixture
-def environment(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def environment(moto_endpoint: str, lead_to_moto: Callable[[str], None]) -> str:
     """The variables that lead the command to moto."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "SPIDER_AWS_ENDPOINT": moto_endpoint,
-        "SPIDER_AWS_REGION": REGION,
-        "SPIDER_NAMES_PREFIX": PREFIX,
-    }.items():
-        monkeypatch.setenv(name, value)
+    lead_to_moto(PREFIX)
     return moto_endpoint
 
 

@@ -43,16 +43,9 @@ async def _tell(trading: TradingStore, *told: tuple[int, int]) -> None:
 
 
 @pytest.fixture
-def tables(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., T]:
+def tables(moto_endpoint: str, lead_to_moto: Callable[[str], None]) -> Callable[..., T]:
     """The variables that lead the command to moto's tables, and a way to work with them."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "SPIDER_AWS_ENDPOINT": moto_endpoint,
-        "SPIDER_AWS_REGION": REGION,
-        "SPIDER_NAMES_PREFIX": PREFIX,
-    }.items():
-        monkeypatch.setenv(name, value)
+    lead_to_moto(PREFIX)
 
     def work(what: Callable[[TradingStore, Audit], Awaitable[T]]) -> T:
         async def main() -> T:

@@ -5,10 +5,11 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from spider_common.domain.drafting import UnknownInstrument
 from spider_common.domain.identifiers import AccountId, ClientId, ClientOrderId, EventId, Venue, VenueOrderId
 from spider_common.domain.instruments import InstrumentList
 from spider_common.domain.orders import CopyState, OrderFact, OrderStatus, PositionSide, Side
-from spider_common.domain.planning import Plan, UnknownInstrument
+from spider_common.domain.planning import Plan
 from spider_common.domain.positions import LegKind, Part, Waiting, part_key
 from spider_common.domain.products import Equity, EquityProportional, Product, Subscription
 from spider_common.domain.reasons import Reason

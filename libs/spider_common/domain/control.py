@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from spider_common.domain.identifiers import ClientId, ProductId
+from spider_common.domain.reasons import Reason
 
 
 class TradingState(StrEnum):
@@ -15,13 +16,11 @@ class TradingState(StrEnum):
     REDUCING = "reducing"
     HALTED = "halted"
 
-    @property
-    def may_open(self) -> bool:
-        return self is TradingState.ACTIVE
-
-    @property
-    def may_reduce(self) -> bool:
-        return self is not TradingState.HALTED
+    def refusal(self, *, opens: bool) -> Reason | None:
+        """Why an order that opens, or one that only reduces, may not be sent."""
+        if self is TradingState.HALTED:
+            return Reason.HALTED
+        return Reason.REDUCING_ONLY if opens and self is TradingState.REDUCING else None
 
 
 class Controls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -118,12 +118,10 @@ class Draft:
         if self.leader_side is not PositionSide.NET and not subscription.account.hedge_mode:
             return Reason.POSITION_MODE_MISMATCH
         state = self.situation.controls.state(product.product, self.client)
-        if not state.may_reduce:
-            return Reason.HALTED
+        if refusal := state.refusal(opens=leg is LegKind.OPEN):
+            return refusal
         if leg is LegKind.CLOSE:
             return None
-        if not state.may_open:
-            return Reason.REDUCING_ONLY
         if not (product.trading and subscription.trading):
             return Reason.TRADING_OFF
         if self.is_spot and subscription.reverse:

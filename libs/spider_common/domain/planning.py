@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from spider_common.domain import fills, identifiers, mirroring
-from spider_common.domain.drafting import Draft, Situation, UnknownInstrument, leaders_instrument
+from spider_common.domain.drafting import Draft, Situation, leaders_instrument
 from spider_common.domain.identifiers import ClientId
 from spider_common.domain.instruments import Instrument, InstrumentKind
 from spider_common.domain.intents import Cursor, Event, Intent, LeaderEvent, mirror_key
@@ -19,8 +19,6 @@ from spider_common.domain.positions import Book, Leg, LegKind, Part, Waiting, pa
 from spider_common.domain.products import CopyMode, Product, Subscription
 from spider_common.domain.quantities import ZERO
 from spider_common.domain.reasons import Reason
-
-__all__ = ["Plan", "Situation", "UnknownInstrument", "plan"]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,7 +106,7 @@ class PositionStore:
         if stored is not None and stored.value.owner != owner and stored.value.until > now:
             return False
         turn = Stored(Turn(owner=owner, until=until), stored.version if stored else 0)
-        with contextlib.suppress(Conflict, Ambiguous):
+        with contextlib.suppress(Conflict, Ambiguous):  # somebody else has it, or nobody knows
             await self._put(key, turn)
             return True
         return False
