@@ -42,6 +42,7 @@ SERVICES: Final[Mapping[str, type[CommonSettings]]] = {
 }
 _SPEAKERS: Final = {
     "domain/risk": "limits",
+    "domain/control": "planning, sending",
     "domain/journal": "sending",
     "domain": "planning",
     "oms/journal": "planning",
