@@ -41,13 +41,13 @@ SERVICES: Final[Mapping[str, type[CommonSettings]]] = {
     "Ingest service": IngestSettings,
 }
 _SPEAKERS: Final = {
-    "domain/risk": "limits",
-    "domain/control": "planning, sending",
-    "domain/journal": "sending",
-    "domain": "planning",
-    "oms/journal": "planning",
-    "venues": "the venue's client",
-    "": "sending",
+    "domain/risk": ("limits",),
+    "domain/control": ("planning", "sending"),
+    "domain/journal": ("sending",),
+    "domain": ("planning",),
+    "oms/journal": ("planning",),
+    "venues": ("the venue's client",),
+    "": ("sending",),
 }
 """By the first part of a file's path that fits, who says what stands in it."""
 _ROOT: Final = Path(__file__).parents[2]
@@ -182,11 +182,11 @@ def said_by(reason: Reason) -> list[str]:
     named = re.compile(rf"\bReason\.{reason.name}\b")
     sources = [*_ROOT.glob("libs/spider_common/**/*.py"), *_ROOT.glob("services/oms/*.py")]
     told = (
-        next(speaker for part, speaker in _SPEAKERS.items() if part in str(path.relative_to(_ROOT)))
+        next(speakers for part, speakers in _SPEAKERS.items() if part in str(path.relative_to(_ROOT)))
         for path in sources
         if path.name != "reasons.py" and named.search(path.read_text())
     )
-    return sorted(set(told))
+    return sorted({speaker for speakers in told for speaker in speakers})
 
 
 def _section(one: Table) -> str:
