@@ -38,6 +38,7 @@ from spider_common.stores.queue import Outgoing
 from spider_common.stores.secrets import MemorySecrets
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
+from spider_common.telemetry.metrics import silent_meter
 from spider_common.venues.clients import SOCKET_PATHS, Address, open_clients
 
 SOCKETS: Final = 500
@@ -149,6 +150,7 @@ async def _measure(port: int) -> Measured:
             venues=open_clients(
                 {Venue.OKX: address}, http=wire, clock=clock, budgets=lambda _: _Unlimited(clock)
             ),
+            meter=silent_meter(clock),
             log=log,
             sweep_every_s=3600,  # the timer's sweeps are not what is measured
         )

@@ -31,6 +31,7 @@ from spider_common.stores.positions import PositionStore
 from spider_common.stores.secrets import MemorySecrets
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
+from spider_common.telemetry.metrics import Meter
 from tests.scripted import ScriptedVenue, TroubledTable
 from tests.strategies import fact, spot, swap
 
@@ -68,6 +69,8 @@ class Rig:
         self.venue = ScriptedVenue(self.clock, listed, self.timeline)
         self.venues = {Venue.OKX: self.venue}
         self.log = logger("test", self.clock, write=self.lines.append)
+        self.metrics: list[str] = []
+        self.meter = Meter("oms", self.clock, environment="test", write=self.metrics.append)
         self.product = Product(
             product=PRODUCT,
             leader=Account(account=AccountId("leader"), venue=Venue.OKX),
@@ -150,6 +153,7 @@ class Worker:
             secrets=rig.secrets,
             trading=trading,
             reference=self.reference,
+            meter=rig.meter,
             log=log,
         )
         self.resolver = Resolver(
@@ -158,6 +162,7 @@ class Worker:
             trading=trading,
             journal=self.journal,
             submitter=self.submitter,
+            meter=rig.meter,
             log=log,
         )
         self.copier = Copier(
@@ -166,6 +171,7 @@ class Worker:
             resolver=self.resolver,
             trading=trading,
             clock=clock,
+            meter=rig.meter,
             log=log,
         )
         self.executions = Executions(trading=trading, clock=clock, log=log)

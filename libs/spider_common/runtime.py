@@ -4,8 +4,9 @@ import gc
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -14,15 +15,17 @@ from structlog.typing import FilteringBoundLogger
 from spider_common import schema
 from spider_common.budgets.fair import Budgets
 from spider_common.budgets.limits import Limit
+from spider_common.budgets.usage import Usage
 from spider_common.clock import Clock, SystemClock
 from spider_common.domain.identifiers import Venue
 from spider_common.network import Network, SystemNetwork
 from spider_common.sdk.aws import open_aws
 from spider_common.sdk.http import TrioTransport
-from spider_common.settings import CommonSettings
+from spider_common.settings import STDOUT, CommonSettings
 from spider_common.stores.audit import Audit
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.dynamo_table import DynamoTable
+from spider_common.stores.metered_cache import MeteredCache
 from spider_common.stores.positions import PositionStore
 from spider_common.stores.queue import Queue
 from spider_common.stores.redis_cache import open_cache
@@ -30,7 +33,9 @@ from spider_common.stores.secrets import SecretsManager
 from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.trading import TradingStore
-from spider_common.telemetry.logs import logger
+from spider_common.telemetry.logs import logger, to_stdout
+from spider_common.telemetry.metrics import Meter, open_meter
+from spider_common.telemetry.registry import environment_of
 from spider_common.venues.bingx.rest import Limits as BingxLimits
 from spider_common.venues.clients import Address, open_clients
 from spider_common.venues.venue import VenueClient
@@ -53,6 +58,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     audit: Audit
     secrets: SecretsManager
     venues: Mapping[Venue, VenueClient]
+    meter: Meter
     log: FilteringBoundLogger
 
 
@@ -69,17 +75,27 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
     tls = ssl.create_default_context()
     log = logger(service, clock, level=settings.log_level)
     async with AsyncExitStack() as stack:
+        meter = await stack.enter_async_context(  # before all else, to tell what was measured to the end
+            open_meter(
+                service,
+                clock,
+                environment=environment_of(settings.names_prefix),
+                every_s=settings.metrics_ms / 1_000,
+                write=stack.enter_context(_open_lines(settings.metrics_to)),
+            )
+        )
         aws = await stack.enter_async_context(
             open_aws(network=network, region=settings.aws_region, endpoint_url=settings.aws_endpoint or None)
         )
         prefix = settings.names_prefix
         wire = await stack.enter_async_context(TrioTransport(network=to_venues, tls=tls))
-        cache = await stack.enter_async_context(open_cache(settings.redis_url, network, tls, prefix))
+        redis = await stack.enter_async_context(open_cache(settings.redis_url, network, tls, prefix))
+        cache = MeteredCache(redis, meter)
 
         def budgets(venue: Venue) -> Budgets:
             egress = settings.egress_address or settings.local_address
             buckets = SharedBuckets(cache, clock, venue=venue, egress=egress, tasks=settings.tasks, log=log)
-            return Budgets(clock, buckets)
+            return Budgets(clock, buckets, Usage(meter, clock, venue=venue))
 
         venues = open_clients(
             {
@@ -110,8 +126,21 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             audit=Audit(config),
             secrets=SecretsManager(aws, clock, prefix=prefix),
             venues=venues,
+            meter=meter,
             log=log,
         )
+
+
+@contextmanager
+def _open_lines(where: str) -> Iterator[Callable[[str], object] | None]:
+    """What takes lines: stdout, a file that they are added to, or nothing."""
+    if where == STDOUT:
+        yield to_stdout
+    elif where:
+        with Path(where).open("a", buffering=1) as file:  # a line at a time
+            yield lambda line: file.write(f"{line}\n")
+    else:
+        yield None
 
 
 def _let_garbage_wait() -> None:

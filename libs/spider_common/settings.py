@@ -11,6 +11,7 @@ import msgspec
 from spider_common.domain.journal import Timing
 
 PREFIX: Final = "SPIDER_"
+STDOUT: Final = "stdout"
 _MS: Final = 1_000_000
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
@@ -41,6 +42,8 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         heartbeat: a file touched while the event loop turns; empty: none.
         drain_ms: how long work under way may take after SIGTERM; below the task's stopTimeout.
         log_level: the least that is logged.
+        metrics_to: where metrics are told: ``stdout``, where AWS finds them, a file, or nowhere if empty.
+        metrics_ms: how often.
     """
 
     aws_region: str = "us-east-1"
@@ -62,6 +65,8 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     heartbeat: str = ""
     drain_ms: Positive = 20_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_to: str = STDOUT
+    metrics_ms: Positive = 10_000
 
 
 class OmsSettings(CommonSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

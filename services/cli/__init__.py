@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from services.cli import configure, dlq, flatten, show, switch, worth
@@ -204,6 +205,28 @@ def show_reasons(
         )
     else:
         for each in documents.reason_tables():
+            show.print_table(each.title, each.columns, each.rows)
+
+
+@app.command("metrics")
+@refusing()
+def show_metrics(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As in docs/metrics.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the services measure, and what of AWS's is read beside it. Asks nobody."""
+    from services.cli import documents  # noqa: PLC0415 nobody else waits for it
+    from spider_common.telemetry.registry import AWS_METRICS, METRICS  # noqa: PLC0415 the same
+
+    if markdown:
+        typer.echo(documents.metrics_markdown(), nl=False)
+    elif as_json:
+        show.print_json(
+            *({"kind": each.kind, **msgspec.to_builtins(each)} for each in METRICS),
+            *({"kind": "of AWS", **msgspec.to_builtins(each)} for each in AWS_METRICS),
+        )
+    else:
+        for each in documents.metric_tables():
             show.print_table(each.title, each.columns, each.rows)
 
 

@@ -22,10 +22,12 @@ from spider_common.domain.products import Account, Client, Limits, ProductSettin
 from spider_common.domain.quantities import canonical
 from spider_common.domain.reasons import WORDS, Reason
 from spider_common.settings import PREFIX, CommonSettings, IngestSettings, OmsSettings
+from spider_common.telemetry.registry import AWS_METRICS, ENVIRONMENT, METRICS, NAMESPACE, SERVICE, VENUE
 
 FIELDS_BEGIN: Final = "<!-- from here to the end: spider config fields --markdown -->"
 SETTINGS_BEGIN: Final = "<!-- from here to the end: spider settings --markdown -->"
 REASONS_BEGIN: Final = "<!-- from here to the end: spider reasons --markdown -->"
+METRICS_BEGIN: Final = "<!-- from here to the end: spider metrics --markdown -->"
 
 RULES: Final[tuple[type[msgspec.Struct], ...]] = typing.get_args(Sizing)
 SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
@@ -174,6 +176,37 @@ def reason_tables() -> list[Table]:
     return [
         Table("Copies", "Why a copy was skipped or denied.", ("code", "meaning", "said by"), copies),
         Table("Drift", "Why a position is not where it should be.", ("code", "meaning", "alarming"), drifts),
+    ]
+
+
+def metrics_markdown() -> str:
+    """The generated part of docs/metrics.md."""
+    return "\n\n".join((METRICS_BEGIN, *map(_section, metric_tables()))) + "\n"
+
+
+def metric_tables() -> list[Table]:
+    """Every metric that the services emit, and those of AWS that alarms and dashboards read."""
+    ours = [
+        [f"`{each.name}`", each.kind, each.unit, ", ".join(each.services), _yes(each.by_venue), each.says]
+        for each in METRICS
+    ]
+    theirs = [
+        [f"`{each.namespace}`", f"`{each.name}`", ", ".join(each.by), each.says] for each in AWS_METRICS
+    ]
+    return [
+        Table(
+            "Ours",
+            f"In the namespace `{NAMESPACE}`, with the dimensions `{ENVIRONMENT}` and `{SERVICE}`; by venue, "
+            f"with `{VENUE}` too: counters and distributions beside the whole, gauges instead of it.",
+            ("metric", "kind", "unit", "services", "by venue", "what it tells"),
+            ours,
+        ),
+        Table(
+            "Those of AWS",
+            "What AWS measures of queues, tables, tasks, cache, network and balancer is not measured twice.",
+            ("namespace", "metric", "dimensions", "what it tells"),
+            theirs,
+        ),
     ]
 
 

@@ -113,7 +113,7 @@ def print_left(left: Sequence[Left], *, as_json: bool) -> None:
 
 
 def _with_desk(work: Callable[[Ports], Awaitable[T]]) -> T:
-    chosen = msgspec.structs.replace(read_settings(os.environ), log_level="warning")
+    chosen = msgspec.structs.replace(read_settings(os.environ), log_level="warning", metrics_to="")
 
     async def main() -> T:
         failed: BaseException

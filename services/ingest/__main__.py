@@ -29,6 +29,7 @@ async def run(chosen: IngestSettings) -> None:
                 config=runtime.config,
                 secrets=runtime.secrets,
                 venues=runtime.venues,
+                meter=runtime.meter,
                 log=runtime.log,
                 sweep_every_s=chosen.sweep_ms / 1_000,
                 hold_s=chosen.hold_ms / 1_000,

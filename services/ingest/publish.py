@@ -24,6 +24,8 @@ from spider_common.messages import (
     group,
 )
 from spider_common.stores.queue import Outgoing, Queue, SendFailed
+from spider_common.telemetry.metrics import Meter
+from spider_common.telemetry.registry import LEADER_ORDERS, SWEEP_FINDINGS
 from spider_common.venues.venue import Told
 
 _REMEMBERED: Final = 20_000
@@ -51,10 +53,11 @@ class Publisher:
         queue: Queue,
         clock: Clock,
         products: Callable[[], Iterable[Product]],
+        meter: Meter,
         log: FilteringBoundLogger,
     ) -> None:
         self._account, self._queue, self._clock, self._log = account, queue, clock, log
-        self._products = products
+        self._products, self._meter = products, meter
         self._joined: dict[ProductId, int] = {}
         # No bound but time: what one account's sockets tell until its next sweep has succeeded.
         self._held: dict[ProductId, list[OrderFact]] = {}
@@ -85,24 +88,24 @@ class Publisher:
             asked: when that was, of a sweep's answer; 0 for what a socket told.
         """
         async with self._order:
-            new = await self._release()
-            new += await self._send(self._messages(told, joining, asked))
+            released = await self._release()
+            new = await self._send(self._messages(told, joining, asked))
+            if asked:
+                self._meter.count(SWEEP_FINDINGS, sum(map(_is_news, new)), venue=self._account.venue)
             self._joined.update(joining)
-            return new + await self._release()
+            return released + len(new) + await self._release()
 
     async def _release(self) -> int:
         """Publishes what was held for products that have joined since."""
         new = 0
         for product in [each for each in self._held if each in self._joined]:
-            new += await self._send(self._leader_orders(self._held.pop(product), {}))
+            new += len(await self._send(self._leader_orders(self._held.pop(product), {})))
         return new
 
-    async def _send(self, messages: Iterable[Message]) -> int:
-        outgoing = [
-            Outgoing(group=group(message), dedup=key, body=encode(message))
-            for message in messages
-            if (key := dedup_key(message)) not in self._sent
-        ]
+    async def _send(self, messages: Iterable[Message]) -> list[Message]:
+        """Returns when those that are new are in the queue; gives them."""
+        new = [(message, key) for message in messages if (key := dedup_key(message)) not in self._sent]
+        outgoing = [Outgoing(group=group(message), dedup=key, body=encode(message)) for message, key in new]
         unsent = outgoing
         while unsent:
             try:
@@ -113,7 +116,10 @@ class Publisher:
                 unsent = list(failed.unsent)
                 await trio.sleep(_AGAIN_S)
         self._remember(outgoing)
-        return len(outgoing)
+        told = [message for message, _ in new]
+        leaders = sum(isinstance(each, LeaderOrder) and not each.event.baseline for each in told)
+        self._meter.count(LEADER_ORDERS, leaders, venue=self._account.venue)
+        return told
 
     def _messages(self, told: Told, joining: Mapping[ProductId, int], asked: int) -> Iterable[Message]:
         yield from self._leader_orders(told.facts, joining)
@@ -184,3 +190,14 @@ class Publisher:
             self._sent[message.dedup] = None
         while len(self._sent) > _REMEMBERED:
             self._sent.popitem(last=False)
+
+
+def _is_news(message: Message) -> bool:
+    """Whether a sweep that tells this has found something that happened, and was not told before."""
+    match message:
+        case LeaderOrder(event=event):
+            return not event.baseline
+        case FollowerUpdate():
+            return True
+        case _:
+            return False

@@ -14,7 +14,7 @@ from services.ingest.keys import Key
 from services.ingest.publish import Publisher
 from services.ingest.sessions import HOLD_S, AccountSession
 from services.ingest.sweep import Sweeper, Swept
-from spider_common.clock import Clock
+from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId, Venue
 from spider_common.domain.journal import Timing
 from spider_common.domain.products import Account, Product
@@ -25,6 +25,8 @@ from spider_common.stores.live_config import LiveConfig
 from spider_common.stores.queue import Queue
 from spider_common.stores.secrets import Secrets, SecretsUnavailable
 from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.metrics import Meter
+from spider_common.telemetry.registry import LEADER_SILENCE, SOCKET_SESSIONS
 from spider_common.venues.clocks import serve_clocks
 from spider_common.venues.outcomes import VenueError
 from spider_common.venues.venue import VenueClient
@@ -53,6 +55,7 @@ class IngestPorts(msgspec.Struct, frozen=True, kw_only=True):
     config: ConfigStore
     secrets: Secrets
     venues: Mapping[Venue, VenueClient]
+    meter: Meter
     log: FilteringBoundLogger
     sweep_every_s: float = 60.0
     hold_s: float = HOLD_S
@@ -63,6 +66,7 @@ class _Running(msgspec.Struct):
     account: Account
     scope: trio.CancelScope
     sweeper: Sweeper | None = None
+    sessions: tuple[AccountSession, ...] = ()
 
 
 class Ingest:
@@ -73,6 +77,7 @@ class Ingest:
         self._config = LiveConfig(ports.config, log=ports.log)
         self._listings = Listings(ports.config.cache, log=ports.log)
         self._running: dict[tuple[Venue, AccountId], _Running] = {}
+        self._heard: dict[tuple[Venue, AccountId], int] = {}  # of leaders, Unix ns
 
     async def serve(
         self, *, stop: trio.Event, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -94,6 +99,7 @@ class Ingest:
             async with trio.open_nursery() as starting:
                 for account in self._accounts():
                     starting.start_soon(self._start, nursery, account)
+            ports.meter.read_with(self._measure)
             task_status.started()
             nursery.start_soon(self._serve_refresh, nursery, name="ingest.refresh")
             nursery.start_soon(self._serve_instruments, name="ingest.instruments")
@@ -135,6 +141,23 @@ class Ingest:
         ]
         return list({(account.venue, account.account): account for account in named}.values())
 
+    def _measure(self) -> None:
+        """How many sockets tell, and for how long the quietest leader has not."""
+        now, meter = self._ports.clock.now(), self._ports.meter
+        for venue in self._ports.venues:
+            mine = (each for (where, _), each in self._running.items() if where is venue)
+            ready = sum(session.is_ready for each in mine for session in each.sessions)
+            meter.gauge(SOCKET_SESSIONS, ready, venue=venue)
+        known, self._heard = self._heard, {}
+        for product in self._config.products:
+            key = (product.leader.venue, product.leader.account)
+            running = self._running.get(key)
+            sessions = running.sessions if running else ()
+            # a leader that has no session, as one without a key, was last heard when it had one
+            self._heard[key] = min((each.heard for each in sessions), default=known.get(key, now))
+        silence = max((now - heard for heard in self._heard.values()), default=0)
+        meter.gauge(LEADER_SILENCE, round(silence / NS_PER_S, 1))
+
     def _led_by(self, account: Account) -> list[Product]:
         return [each for each in self._config.products if each.leader.account == account.account]
 
@@ -160,6 +183,7 @@ class Ingest:
             queue=ports.queue,
             clock=ports.clock,
             products=lambda: self._led_by(account),
+            meter=ports.meter,
             log=ports.log,
         )
         running.sweeper = sweeper = Sweeper(
@@ -171,7 +195,7 @@ class Ingest:
             clock=ports.clock,
             log=ports.log,
         )
-        sessions = [
+        running.sessions = sessions = tuple(
             AccountSession(
                 account,
                 client=client,
@@ -183,11 +207,12 @@ class Ingest:
                 sweeper=sweeper,
                 clock=ports.clock,
                 rng=ports.rng,
+                meter=ports.meter,
                 log=ports.log,
                 hold_s=ports.hold_s,
             )
             for socket in client.sockets
-        ]
+        )
         await nursery.start(self._serve_account, account, sessions, sweeper, scope)
 
     async def _connect(self, nursery: trio.Nursery, session: AccountSession, name: str) -> None:

@@ -17,6 +17,8 @@ from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.products import Account
 from spider_common.network import Network
 from spider_common.secret import Credentials
+from spider_common.telemetry.metrics import Meter
+from spider_common.telemetry.registry import FRAMES_UNREADABLE, RECONNECTS, SILENT_ROTATIONS
 from spider_common.venues.outcomes import VenueError
 from spider_common.venues.socket import SocketClosed, VenueSocket, open_socket
 from spider_common.venues.venue import (
@@ -49,6 +51,7 @@ class AccountSession:
 
     Attributes:
         silent_rotations: how often a socket was replaced because it was open and did not tell.
+        heard: when a frame was read last, Unix ns; before the first one, when this was made.
     """
 
     def __init__(
@@ -64,11 +67,12 @@ class AccountSession:
         sweeper: Sweeper,
         clock: Clock,
         rng: random.Random,
+        meter: Meter,
         log: FilteringBoundLogger,
         hold_s: float = HOLD_S,
     ) -> None:
         self._account, self._client, self._key = account, client, key
-        self._socket = socket
+        self._socket, self._meter = socket, meter
         self._network, self._tls, self._clock, self._rng = network, tls, clock, rng
         self._publisher, self._sweeper, self._hold_s = publisher, sweeper, hold_s
         self._log = log.bind(venue=account.venue, account=account.account, socket=socket)
@@ -77,6 +81,12 @@ class AccountSession:
         self._hearing = Hearing(clock)
         self._rotate: Callable[[], None] | None = None
         self.silent_rotations = 0
+        self.heard = clock.now()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a socket is logged in and subscribed."""
+        return self._rotate is not None
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until cancelled. Started when the first try has come to something: swept, or failed."""
@@ -96,6 +106,7 @@ class AccountSession:
             failed = await self._converse(swept)
             start()
             self._failures += 1
+            self._meter.count(RECONNECTS, venue=self._account.venue)
             pause = FATAL_PAUSE_S if failed.fatal else self._backoff()
             tell = self._log.error if failed.fatal else self._log.warning
             tell("session.ended", why=failed.why, failures=self._failures, again_s=round(pause, 3))
@@ -106,6 +117,7 @@ class AccountSession:
         missed = self._hearing.missed(self._mine(swept))
         if missed and self._rotate is not None:
             self.silent_rotations += 1
+            self._meter.count(SILENT_ROTATIONS)
             self._log.warning("session.silent", missed=missed, silent_rotations=self.silent_rotations)
             self._rotate()
 
@@ -204,6 +216,7 @@ class AccountSession:
         quiet = max(protocol.due() - self._clock.now(), 0) / NS_PER_S
         with trio.move_on_after(quiet):
             frame = await socket.receive()
+            self.heard = self._clock.now()
             return protocol.received(frame, self._clock.now())
         return protocol.tick(self._clock.now())
 
@@ -217,6 +230,7 @@ class AccountSession:
     def _keep(self, event: Unreadable) -> None:
         """Keeps a frame that we cannot parse, whole, in the log. What it told, the sweep finds."""
         self._unreadable += 1
+        self._meter.count(FRAMES_UNREADABLE)
         self._log.error(
             "frame.unreadable", error=str(event.error), frame=event.frame, unreadable=self._unreadable
         )

@@ -242,7 +242,11 @@ async def open_services(
             name: python(
                 name,
                 f"services.{module}",
-                environment=environment | (_OF_INGEST if name == INGEST else _OF_OMS),
+                environment={
+                    **environment,
+                    **(_OF_INGEST if name == INGEST else _OF_OMS),
+                    "SPIDER_METRICS_TO": str(ground.logs / f"{name}-metrics.jsonl"),
+                },
                 logs=ground.logs,
             )
             for name, module in ((INGEST, "ingest"), *((name, "oms") for name in order_services))

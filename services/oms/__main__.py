@@ -32,6 +32,7 @@ async def run(chosen: OmsSettings) -> None:
                 config=runtime.config,
                 secrets=runtime.secrets,
                 venues=runtime.venues,
+                meter=runtime.meter,
                 log=runtime.log,
                 visibility_s=chosen.queue_visibility_ms // 1_000,
                 wait_s=chosen.queue_wait_ms // 1_000,

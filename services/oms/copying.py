@@ -20,6 +20,8 @@ from spider_common.domain.orders import CopyState
 from spider_common.stores.documents import Stored
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.metrics import Meter
+from spider_common.telemetry.registry import EVENTS_COPIED
 from spider_common.venues.outcomes import VenueError
 
 PATIENCE_S: Final = 0.25
@@ -38,10 +40,11 @@ class Copier:
         resolver: Resolver,
         trading: TradingStore,
         clock: Clock,
+        meter: Meter,
         log: FilteringBoundLogger,
     ) -> None:
         self._journal, self._submitter, self._resolver = journal, submitter, resolver
-        self._trading, self._clock, self._log = trading, clock, log
+        self._trading, self._clock, self._meter, self._log = trading, clock, meter, log
 
     async def handle(self, event: Event, received: int) -> Verdict:
         """Plans an event, makes its intents durable, sends them, and says when its message may go.
@@ -107,6 +110,7 @@ class Copier:
     def _tell(self, row: JournalRow) -> None:
         """The canonical line of one event."""
         event, now = row.event, self._clock.now()
+        self._meter.count(EVENTS_COPIED)
         counts: dict[str, int] = {}
         for intent in row.intents:
             counts[intent.state] = counts.get(intent.state, 0) + 1

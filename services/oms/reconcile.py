@@ -37,6 +37,8 @@ from spider_common.stores.documents import Stored
 from spider_common.stores.positions import PositionStore
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.metrics import Meter
+from spider_common.telemetry.registry import DRIFTS, DRIFTS_ALARMING
 
 FRESH_NS: Final = 180 * NS_PER_S
 """How old an account's last sweep may be at the start: sweeps come each minute, and may fail once."""
@@ -71,12 +73,13 @@ class Reconciler:
         positions: PositionStore,
         told: Executions,
         desk: DeskOrders,
+        meter: Meter,
         log: FilteringBoundLogger,
         pace: Pace,
     ) -> None:
         self._owner, self._clock, self._reference = owner, clock, reference
         self._trading, self._positions, self._desk, self._log = trading, positions, desk, log
-        self._told, self._pace = told, pace
+        self._told, self._meter, self._pace = told, meter, pace
 
     async def begin(self) -> None:
         """Returns when every account has told lately what it holds and was looked at.
@@ -124,6 +127,7 @@ class Reconciler:
         shards = {each.product: each.shards for each in reading.products}
         changed: dict[DriftKey, Drift] = {}
         events: dict[DriftKey, DeskEvent] = {}
+        alarming = 0
         for drift in drifts:
             before = stored.get(drift.key)
             now_known = await self._explained(drift, before)
@@ -131,6 +135,7 @@ class Reconciler:
                 now_known, event = await self._asked(now_known, order, shards.get(drift.product, 1))
                 if event is not None:
                     events[drift.key] = event
+            alarming += now_known.is_alarming
             if now_known.says_more_than(before.value if before else None):
                 changed[drift.key] = now_known
         # What is asked for is written down first; who finds that another task has written, asks for nothing.
@@ -138,6 +143,8 @@ class Reconciler:
             Stored(drift, stored[key].version if key in stored else 0) for key, drift in changed.items()
         )
         await self._desk.send(event for key, event in events.items() if key in written or key not in changed)
+        self._meter.gauge(DRIFTS, len(drifts))
+        self._meter.gauge(DRIFTS_ALARMING, alarming)
         gone = stored.keys() - {drift.key for drift in drifts}
         dropped = await self._positions.drop_drifts(stored[key] for key in sorted(gone))
         for key in sorted(written):

@@ -19,12 +19,21 @@ from spider_common.schema import Pending
 from spider_common.stores.documents import Stored
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.metrics import Meter
+from spider_common.telemetry.registry import DOUBT_AGE, DOUBTS_OPEN
 
 ADOPT_EVERY_S: Final = 2.0
 _ADOPT_AT_ONCE: Final = 20
 MEND_EVERY_S: Final = 60.0
 _HELD_AGAIN_NS: Final = NS_PER_S // 4  # how soon to see whether the order before a held one is settled
 _TABLE_AGAIN_S: Final = 1.0
+
+
+class _Case:
+    """A row that is looked after, as it stands."""
+
+    def __init__(self, stored: Stored[JournalRow]) -> None:
+        self.stored = stored
 
 
 class Resolver:
@@ -38,17 +47,22 @@ class Resolver:
         trading: TradingStore,
         journal: Journal,
         submitter: Submitter,
+        meter: Meter,
         log: FilteringBoundLogger,
     ) -> None:
         self._timing, self._clock, self._trading = timing, clock, trading
-        self._journal, self._submitter, self._log = journal, submitter, log
+        self._journal, self._submitter, self._meter, self._log = journal, submitter, meter, log
+        self._cases: dict[_Case, None] = {}
+        meter.read_with(self._measure)
         # Unbounded in count but not in fact: each entry is a row of a message that intake has taken,
         # and intake is bounded. A bound here would make a doubt hold up the queue it must not hold up.
-        self._hand_over, self._handed_over = trio.open_memory_channel[Stored[JournalRow]](float("inf"))
+        self._hand_over, self._handed_over = trio.open_memory_channel[_Case](float("inf"))
 
     def take(self, stored: Stored[JournalRow]) -> None:
         """Looks after a row of this worker from now on."""
-        self._hand_over.send_nowait(stored)
+        case = _Case(stored)
+        self._cases[case] = None
+        self._hand_over.send_nowait(case)
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until cancelled. A row under way then is adopted by the next owner after its lease."""
@@ -56,29 +70,43 @@ class Resolver:
             nursery.start_soon(self._serve_adoption, name="oms.adopt")
             nursery.start_soon(self._serve_mending, name="oms.mend")
             task_status.started()
-            async for stored in self._handed_over:
-                event = stored.value.event
+            async for case in self._handed_over:
+                event = case.stored.value.event
                 name = f"oms.resolve[{event.product}#{event.shard}/{event.event_id[:8]}]"
-                nursery.start_soon(self._settle, stored, name=name)
+                nursery.start_soon(self._look_after, case, name=name)
 
-    async def _settle(self, stored: Stored[JournalRow]) -> None:
+    async def _look_after(self, case: "_Case") -> None:
+        try:
+            await self._settle(case)
+        finally:
+            del self._cases[case]
+
+    async def _settle(self, case: "_Case") -> None:
         """Passes over a row until it is finished, its orders following it."""
-        kept = stored
-        while stored.value.unfinished or kept != stored:
+        kept = case.stored
+        while case.stored.value.unfinished or kept != case.stored:
             try:
-                if stored.value.unfinished:
-                    stored = await self._submitter.advance(stored)
-                await self._trading.orders.follow(stored, stored.value.changed_since(kept.value))
-                kept = stored
+                if case.stored.value.unfinished:
+                    case.stored = await self._submitter.advance(case.stored)
+                await self._trading.orders.follow(case.stored, case.stored.value.changed_since(kept.value))
+                kept = case.stored
             except Fenced:
-                self._log.warning("journal.fenced", event_id=stored.value.event.event_id)
+                self._log.warning("journal.fenced", event_id=case.stored.value.event.event_id)
                 return
             except TableError as error:
                 self._log.warning("resolve.postponed", error=str(error))
                 await trio.sleep(_TABLE_AGAIN_S)
                 continue
-            if stored.value.unfinished:
-                await trio.sleep(max(self._next_pass(stored.value) - self._clock.now(), 0) / NS_PER_S)
+            if case.stored.value.unfinished:
+                await trio.sleep(max(self._next_pass(case.stored.value) - self._clock.now(), 0) / NS_PER_S)
+
+    def _measure(self) -> None:
+        """How many doubts there are, and how old the oldest is."""
+        unfinished = (intent for case in self._cases for intent in case.stored.value.unfinished)
+        since = [intent.doubt.since for intent in unfinished if intent.doubt is not None]
+        oldest = self._clock.now() - min(since) if since else 0
+        self._meter.gauge(DOUBTS_OPEN, len(since))
+        self._meter.gauge(DOUBT_AGE, round(oldest / NS_PER_S, 3))
 
     def _next_pass(self, row: JournalRow) -> int:
         """When something of the row can have changed, Unix ns."""

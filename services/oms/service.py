@@ -37,6 +37,7 @@ from spider_common.stores.queue import Queue
 from spider_common.stores.secrets import Secrets
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.metrics import Meter
 from spider_common.venues.clocks import serve_clocks
 from spider_common.venues.venue import VenueClient
 
@@ -55,6 +56,7 @@ class OmsPorts(msgspec.Struct, frozen=True, kw_only=True):
     config: ConfigStore
     secrets: Secrets
     venues: Mapping[Venue, VenueClient]
+    meter: Meter
     log: FilteringBoundLogger
     visibility_s: int = 30
     wait_s: int = 20
@@ -74,6 +76,7 @@ async def serve_oms(
         TableError, VenueError: what it needs to start does not answer.
     """
     log, trading, clock, timing = ports.log, ports.trading, ports.clock, ports.timing
+    meter = ports.meter
     reference = Reference(config=ports.config, trading=trading, venues=ports.venues, log=log)
     standings = Standings(
         venues=ports.venues,
@@ -98,13 +101,26 @@ async def serve_oms(
         secrets=ports.secrets,
         trading=trading,
         reference=reference,
+        meter=meter,
         log=log,
     )
     resolver = Resolver(
-        timing=timing, clock=clock, trading=trading, journal=journal, submitter=submitter, log=log
+        timing=timing,
+        clock=clock,
+        trading=trading,
+        journal=journal,
+        submitter=submitter,
+        meter=meter,
+        log=log,
     )
     copier = Copier(
-        journal=journal, submitter=submitter, resolver=resolver, trading=trading, clock=clock, log=log
+        journal=journal,
+        submitter=submitter,
+        resolver=resolver,
+        trading=trading,
+        clock=clock,
+        meter=meter,
+        log=log,
     )
     executions = Executions(trading=trading, clock=clock, log=log)
     desk = DeskOrders(ports.queue, clock, log)
@@ -116,6 +132,7 @@ async def serve_oms(
         positions=ports.positions,
         told=executions,
         desk=desk,
+        meter=meter,
         log=log,
         pace=ports.pace,
     )

@@ -17,9 +17,10 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from services.oms.leverage import Leverages
+from services.oms.measures import measure, stages
 from services.oms.record import record
 from services.oms.reference import Reference
-from spider_common.clock import NS_PER_MS, NS_PER_S, Clock
+from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain import journal
 from spider_common.domain.identifiers import ClientOrderId, EventId, Venue
 from spider_common.domain.instruments import InstrumentKind
@@ -34,6 +35,7 @@ from spider_common.stores.documents import Stored
 from spider_common.stores.secrets import Secrets, SecretsUnavailable
 from spider_common.stores.table import TableError
 from spider_common.stores.trading import TradingStore
+from spider_common.telemetry.metrics import Meter
 from spider_common.venues.outcomes import (
     Accepted,
     Found,
@@ -69,10 +71,11 @@ class Submitter:
         secrets: Secrets,
         trading: TradingStore,
         reference: Reference,
+        meter: Meter,
         log: FilteringBoundLogger,
     ) -> None:
         self._timing, self._clock, self._venues, self._secrets = timing, clock, venues, secrets
-        self._trading, self._reference, self._log = trading, reference, log
+        self._trading, self._reference, self._meter, self._log = trading, reference, meter, log
         self._leverages = Leverages(clock=clock, venues=venues, log=log)
         self._lanes = {venue: trio.Semaphore(AT_ONCE) for venue in venues}
 
@@ -152,6 +155,7 @@ class Submitter:
                 after = journal.hold(intent) if intent.state is CopyState.PLANNED else intent
             if after != intent:
                 changed[intent.client_order_id] = after
+                measure(self._meter, row, intent, after)
 
     async def _step(self, row: JournalRow, book: Book, intent: Intent, patience_s: float) -> Intent:
         if intent.state is CopyState.HELD:
@@ -288,6 +292,7 @@ class Submitter:
 
     def _tell(self, row: JournalRow, event_id: EventId, intent: Intent) -> None:
         """The canonical line of one copy."""
+        took = stages(row, intent)
         self._log.info(
             "copy",
             event_id=event_id,
@@ -303,25 +308,10 @@ class Submitter:
             reason=intent.reason or (intent.doubt.why if intent.doubt else ""),
             requests=intent.requests,
             fence=row.lease.fence,
-            latency_ms=_latency(row, intent),
+            latency_ms=took.in_ms if took else None,
         )
 
 
 def _unheard(cancel: Intent, *, expires: int, now: int) -> Intent:
     """A cancel that was sent without an answer: the venue is to be asked whether the order was taken back."""
     return journal.doubt(cancel, why="a cancel was not answered", expires=expires, now=now)
-
-
-def _latency(row: JournalRow, intent: Intent) -> dict[str, float] | None:
-    """From the leader's push read to the venue's answer, of which in the queue, and at the venue; ms.
-
-    None of an order that was in doubt, held or sent again: its time is the protocol's waiting.
-    """
-    if intent.requests != 1 or intent.waited:
-        return None
-    times = {
-        "total": intent.ts_answered - row.event.ts_seen,
-        "queue": row.ts_received - row.event.ts_published,
-        "venue": intent.ts_answered - intent.ts_sent,
-    }
-    return {name: round(time / NS_PER_MS, 3) for name, time in times.items()}

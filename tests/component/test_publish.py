@@ -14,6 +14,7 @@ from spider_common.domain.products import Account, Equity, Product
 from spider_common.messages import EquityUpdate, FollowerUpdate, LeaderOrder, Message, decode
 from spider_common.stores.memory_queue import MemoryQueue
 from spider_common.telemetry.logs import logger
+from spider_common.telemetry.metrics import silent_meter
 from spider_common.venues.venue import Told
 from tests.oms_rig import ORIGIN
 from tests.scripted import FailingQueue
@@ -44,6 +45,7 @@ class Desk:
             queue=queue,  # type: ignore[arg-type]  # a queue or one that fails
             clock=self.clock,
             products=lambda: self.products,
+            meter=silent_meter(self.clock),
             log=log,
         )
         publisher.join({each.product: 0 for each in self.products})

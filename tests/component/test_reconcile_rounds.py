@@ -49,6 +49,7 @@ class Desk:
             positions=self.store,
             told=self.worker.executions,
             desk=DeskOrders(queue or self.queue, rig.clock, rig.log),  # type: ignore[arg-type]  # it only sends
+            meter=rig.meter,
             log=rig.log,
             pace=Pace(),
         )

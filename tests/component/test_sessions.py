@@ -27,6 +27,7 @@ from spider_common.domain.products import Product
 from spider_common.messages import LeaderOrder, decode
 from spider_common.secret import Credentials, Secret
 from spider_common.telemetry.logs import logger
+from spider_common.telemetry.metrics import silent_meter
 from spider_common.venues.okx.client import OkxClient
 from spider_common.venues.venue import PRIVATE
 from tests.oms_rig import ORIGIN
@@ -61,7 +62,12 @@ class Desk:
         self.sockets = [0]  # how many were open after each change
         log = logger("ingest", world.clock, write=self.lines.append)
         publisher = Publisher(
-            product.leader, queue=world.queue, clock=world.clock, products=lambda: [product], log=log
+            product.leader,
+            queue=world.queue,
+            clock=world.clock,
+            products=lambda: [product],
+            meter=silent_meter(world.clock),
+            log=log,
         )
         publisher.join({product.product: 0})
         self.session = AccountSession(
@@ -75,6 +81,7 @@ class Desk:
             sweeper=self.sweeps,  # type: ignore[arg-type]  # the one method that sessions use
             clock=world.clock,
             rng=rng,
+            meter=silent_meter(world.clock),
             log=log,
         )
         self._watch()

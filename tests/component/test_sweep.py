@@ -44,6 +44,7 @@ class Desk:
             queue=queue,  # type: ignore[arg-type]  # only sends
             clock=rig.clock,
             products=lambda: self.products,
+            meter=rig.meter,
             log=rig.log,
         )
         return Sweeper(

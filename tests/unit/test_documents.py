@@ -1,4 +1,4 @@
-"""docs/configuration.md and docs/reasons.md say what the code says, of every setting and every reason."""
+"""The generated documents say what the code says: of every setting, every reason and every metric."""
 
 import json
 from enum import StrEnum
@@ -10,6 +10,7 @@ import pytest
 from services.cli import documents
 from spider_common.domain.drift import DRIFT_WORDS, DriftReason
 from spider_common.domain.reasons import WORDS, Reason
+from spider_common.telemetry.registry import AWS_METRICS, METRICS
 from tests.unit.spider_command import ROOT, lines, spider
 
 DOCS = ROOT / "docs"
@@ -22,6 +23,7 @@ FORMS = [*documents.SECTIONS.values(), *documents.RULES, *documents.SERVICES.val
         (DOCS / "configuration.md", documents.FIELDS_BEGIN, ("config", "fields")),
         (DOCS / "settings.md", documents.SETTINGS_BEGIN, ("settings",)),
         (DOCS / "reasons.md", documents.REASONS_BEGIN, ("reasons",)),
+        (DOCS / "metrics.md", documents.METRICS_BEGIN, ("metrics",)),
     ],
 )
 def test_the_document_is_in_step(path: Path, begin: str, command: tuple[str, ...]) -> None:
@@ -86,6 +88,9 @@ def test_the_lists_are_shown() -> None:
     table = spider("reasons").stdout
     assert all(f"`{reason}`" in table for reason in Reason)
     assert "`SPIDER_LEASE_MS`" in spider("settings").stdout
+    measured = [line["name"] for line in lines(spider("metrics", "--json"))]
+    assert measured == [each.name for each in (*METRICS, *AWS_METRICS)]
+    assert "`CopyLatency`" in spider("metrics").stdout
     assert json.loads(spider("settings", "--json").stdout).keys() == documents.SERVICES.keys()
     told = json.loads(spider("config", "fields", "--json").stdout)
     assert told.keys() == documents.SECTIONS.keys()

@@ -36,6 +36,7 @@ from spider_common.sdk.http import TrioTransport
 from spider_common.secret import Credentials, Secret
 from spider_common.stores.secrets import MemorySecrets
 from spider_common.telemetry.logs import logger
+from spider_common.telemetry.metrics import silent_meter
 from spider_common.venues.clients import Address, open_clients
 from spider_common.venues.outcomes import Lookup, Outcome
 from spider_common.venues.venue import Told
@@ -133,6 +134,7 @@ class Feed:
                 sweeper=self,  # type: ignore[arg-type]  # likewise
                 clock=bench.clock,
                 rng=random.Random(5),
+                meter=silent_meter(bench.clock),
                 log=log,
             )
             for socket in bench.client.sockets

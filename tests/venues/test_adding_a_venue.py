@@ -144,7 +144,12 @@ async def test_the_session_runner_takes_it(autojump_clock: MockClock) -> None:
     async with joined() as (rig, exchange, network):
         account, queue = rig.product.leader, MemoryQueue(schema.COPY, rig.clock)
         publisher = Publisher(
-            account, queue=queue, clock=rig.clock, products=lambda: [rig.product], log=rig.log
+            account,
+            queue=queue,
+            clock=rig.clock,
+            products=lambda: [rig.product],
+            meter=rig.meter,
+            log=rig.log,
         )
         client = rig.venues[SEAT]
         sweeper = Sweeper(
@@ -167,6 +172,7 @@ async def test_the_session_runner_takes_it(autojump_clock: MockClock) -> None:
             sweeper=sweeper,
             clock=rig.clock,
             rng=random.Random(1),
+            meter=rig.meter,
             log=rig.log,
         )
         async with trio.open_nursery() as nursery:

@@ -9,6 +9,7 @@ import trio
 from spider_common.budgets.limits import Limit, Name
 from spider_common.budgets.local import Buckets, LocalBuckets
 from spider_common.budgets.turns import Request, Trial, Turns
+from spider_common.budgets.usage import Usage
 from spider_common.clock import NS_PER_S, Clock
 
 _AT_ONCE: Final = 64
@@ -23,8 +24,8 @@ class Budgets:
     it leaves, another one goes on. So there is no task to be started, and none that can be missing.
     """
 
-    def __init__(self, clock: Clock, buckets: Buckets | None = None) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, buckets: Buckets | None = None, usage: Usage | None = None) -> None:
+        self._clock, self._usage = clock, usage
         self._buckets = buckets or LocalBuckets(clock)
         self._turns: Turns[_Waiting] = Turns()
         self._is_driven = False
@@ -56,6 +57,7 @@ class Budgets:
             waiting.patience = round(patience_s * NS_PER_S)
         self._turns.add(waiting)
         self._changed.set()
+        begun = self._clock.now()
         try:
             await trio.lowlevel.cancel_shielded_checkpoint()  # those that come together are weighed together
             while not waiting.is_done:
@@ -63,6 +65,8 @@ class Budgets:
                     await waiting.park()
                 else:
                     await self._drive(waiting)
+            if waiting.has_left and self._usage is not None:
+                self._usage.let_in(wanted, self._clock.now() - begun)
             return waiting.has_left
         finally:
             if not waiting.is_done:

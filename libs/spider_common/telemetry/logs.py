@@ -27,7 +27,7 @@ def logger(
     to_terminal = write is None and sys.stdout.isatty()
     render: Any = structlog.dev.ConsoleRenderer() if to_terminal else structlog.processors.JSONRenderer()
     bound: FilteringBoundLogger = structlog.wrap_logger(
-        _Lines(write or _to_stdout),
+        _Lines(write or to_stdout),
         processors=[structlog.processors.add_log_level, stamp, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         service=service,
@@ -47,6 +47,7 @@ class _Lines:
     debug = info = warning = error = critical = exception = log = msg
 
 
-def _to_stdout(line: str) -> None:
+def to_stdout(line: str) -> None:
+    """A line, at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
