@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from spider_common.telemetry.registry import BY_NAME, NAMESPACE, SERVICE, dimension_sets
+from stacks.alarms import RUNBOOK
 from stacks.policies import REASON
 
 Body = Mapping[str, Any]
@@ -161,6 +163,31 @@ def kept_for_ever(resources: Resources) -> Iterator[Problem]:
             yield Problem(f"aws_cloudwatch_log_group.{name}", "set retention_in_days from the environment")
 
 
+def deaf_alarms(resources: Resources) -> Iterator[Problem]:
+    """An alarm on a metric that nobody emits, which never goes off, or one that says not what to do."""
+    for name, body in resources.get("aws_cloudwatch_metric_alarm", {}).items():
+        alarm = f"aws_cloudwatch_metric_alarm.{name}"
+        if RUNBOOK not in str(body.get("alarm_description")):
+            yield Problem(alarm, f"name its section of {RUNBOOK} in alarm_description")
+        if not body.get("treat_missing_data"):
+            yield Problem(alarm, "set treat_missing_data: what does it mean when nothing is told?")
+        queries = [each["metric"] for each in body.get("metric_query", []) if each.get("metric")]
+        for read in queries or [body]:
+            if read.get("namespace") == NAMESPACE and (fix := _unheard(read)):
+                yield Problem(alarm, fix)
+
+
+def _unheard(read: Mapping[str, Any]) -> str:
+    """Why a metric of ours that an alarm reads is never emitted; empty if it is."""
+    name, where = read.get("metric_name", ""), read.get("dimensions", {})
+    metric = BY_NAME.get(name)
+    if metric is None:
+        return f"{name} is emitted by nobody; name a metric of spider_common.telemetry.registry"
+    if set(where) not in map(set, dimension_sets(metric)) or where[SERVICE] not in metric.services:
+        return f"{name} is not emitted by {dict(where)}; see docs/metrics.md"
+    return ""
+
+
 def unprotected(resources: Resources) -> Iterator[Problem]:
     """A stateful resource that one command would delete."""
     for kind in STATEFUL:
@@ -181,6 +208,7 @@ _RULES: Final[tuple[Callable[[Resources], Iterator[Problem]], ...]] = (
     open_ingress,
     wildcards,
     kept_for_ever,
+    deaf_alarms,
 )
 
 

@@ -61,8 +61,7 @@ def measure(meter: Meter, row: JournalRow, before: Intent, after: Intent) -> Non
     if before.requests or not after.requests or after.state not in _ASKED:
         return
     meter.count(ORDERS, venue=venue)
-    if after.state is not CopyState.ACCEPTED:
-        meter.count(ORDER_ERRORS, venue=venue)
+    meter.count(ORDER_ERRORS, after.state is not CopyState.ACCEPTED, venue=venue)  # none is a number too
     if (took := stages(row, after)) is not None:
         meter.observe(COPY_LATENCY, took.total / NS_PER_MS, venue=venue)
         meter.observe(INGEST_LATENCY, took.ingest / NS_PER_MS)

@@ -11,6 +11,29 @@ from stacks.policies import allow, assumed_by, deny, document
 KEY = "${aws_kms_key.stores.arn}"
 GOOD: dict[str, dict[str, Any]] = {
     "aws_cloudwatch_log_group": {"log": {"kms_key_id": KEY, "retention_in_days": 7}},
+    "aws_cloudwatch_metric_alarm": {
+        "age": {
+            "alarm_description": "An order is in doubt. What to do: docs/runbook.md#doubt-age",
+            "treat_missing_data": "notBreaching",
+            "metric_query": [
+                {
+                    "id": "age",
+                    "metric": {
+                        "namespace": "OmsSpider",
+                        "metric_name": "DoubtAge",
+                        "dimensions": {"Environment": "dev", "Service": "oms"},
+                    },
+                },
+                {"id": "value", "expression": "age"},
+            ],
+        },
+        "depth": {
+            "alarm_description": "docs/runbook.md#queue-depth",
+            "treat_missing_data": "notBreaching",
+            "namespace": "AWS/SQS",
+            "metric_name": "ApproximateNumberOfMessagesVisible",
+        },
+    },
     "aws_dynamodb_table": {
         "trading": {
             "server_side_encryption": {"enabled": True, "kms_key_arn": KEY},
@@ -59,6 +82,16 @@ GOOD: dict[str, dict[str, Any]] = {
 WRONG: list[tuple[str, Any, str]] = [
     ("aws_cloudwatch_log_group.log.kms_key_id", None, "set kms_key_id to one of"),
     ("aws_cloudwatch_log_group.log.retention_in_days", None, "set retention_in_days"),
+    ("aws_cloudwatch_metric_alarm.age.alarm_description", None, "name its section of docs/runbook.md"),
+    ("aws_cloudwatch_metric_alarm.age.treat_missing_data", None, "set treat_missing_data"),
+    ("aws_cloudwatch_metric_alarm.age.metric_query.0.metric.metric_name", "DoubtAges", "emitted by nobody"),
+    (
+        "aws_cloudwatch_metric_alarm.age.metric_query.0.metric.dimensions.Service",
+        "ingest",
+        "is not emitted by",
+    ),
+    ("aws_cloudwatch_metric_alarm.age.metric_query.0.metric.dimensions.Venue", "okx", "is not emitted by"),
+    ("aws_cloudwatch_metric_alarm.depth.namespace", "OmsSpider", "emitted by nobody"),
     ("aws_dynamodb_table.trading.server_side_encryption", None, "set server_side_encryption.kms_key_arn"),
     ("aws_dynamodb_table.trading.deletion_protection_enabled", False, "deletion_protection_enabled to True"),
     ("aws_dynamodb_table.trading.lifecycle", None, "set lifecycle.prevent_destroy"),
@@ -93,7 +126,7 @@ def test_one_wrong_field_is_refused_with_the_resource_and_the_fix(where: str, va
     *path, last = where.split(".")
     body: Any = stack
     for key in path:
-        body = body[key]
+        body = body[int(key)] if isinstance(body, list) else body[key]
     body[last] = value
     found = rules.problems(stack, protected=True)
     assert any(said in each.fix for each in found)
