@@ -51,7 +51,8 @@ class AccountSession:
 
     Attributes:
         silent_rotations: how often a socket was replaced because it was open and did not tell.
-        heard: when a frame was read last, Unix ns; before the first one, when this was made.
+        heard: when a socket that was ready told something last, if only a heartbeat; else when this was made.
+            Unix ns.
     """
 
     def __init__(
@@ -216,7 +217,8 @@ class AccountSession:
         quiet = max(protocol.due() - self._clock.now(), 0) / NS_PER_S
         with trio.move_on_after(quiet):
             frame = await socket.receive()
-            self.heard = self._clock.now()
+            if self.is_ready:  # that a key was refused is told too, and is no sign of life
+                self.heard = self._clock.now()
             return protocol.received(frame, self._clock.now())
         return protocol.tick(self._clock.now())
 

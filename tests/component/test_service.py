@@ -1,9 +1,6 @@
 """Laws of the services as wholes: they start, drain, die and go on; configuration is followed."""
 
-import json
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import msgspec
@@ -12,88 +9,13 @@ import trio
 from trio.testing import MockClock
 
 from services.ingest.sweep import Sweeper
-from services.local.seed import LEADER, Follower, Seed, seed
-from services.local.world import World, open_world
+from services.local.seed import LEADER, Follower, seed
 from services.simulator.actions import Arm, Place, SetPrice, apply
-from services.simulator.checker import CopyRule, judge, totals
 from services.simulator.faults import Fault, FaultKind
 from services.simulator.rules import NewOrder
-from spider_common.clock import NS_PER_S, TrioClock
-from spider_common.domain.journal import Timing
-from spider_common.domain.products import EquityProportional, FixedRatio
-from tests.oms_rig import ORIGIN
-
-SWAP = "BTC-USDT-SWAP"
-ANA = Follower(client="ana", sizing=FixedRatio(Decimal("0.5")), deposit=Decimal(500_000))
-BRUNO = Follower(client="bruno", sizing=FixedRatio(Decimal("0.1")), deposit=Decimal(60_000))
-
-
-class Town:
-    """A world with its services started and stopped by name."""
-
-    def __init__(self, world: World, nursery: trio.Nursery, lines: list[str]) -> None:
-        self.world, self.lines, self._nursery = world, lines, nursery
-        self.venue = world.simulator.okx
-
-    async def ingest(self) -> trio.Event:
-        """Started; set the event to stop it."""
-        stop = trio.Event()
-        await self._nursery.start(
-            lambda task_status: self.world.serve_ingest(stop=stop, task_status=task_status)
-        )
-        return stop
-
-    async def oms(self, owner: str) -> tuple[trio.Event, trio.CancelScope]:
-        """Started; set the event to stop it, cancel the scope to kill it."""
-        stop, scope = trio.Event(), trio.CancelScope()
-
-        async def serve(*, task_status: trio.TaskStatus[None]) -> None:
-            with scope:
-                await self.world.serve_oms(owner, stop=stop, task_status=task_status)
-
-        await self._nursery.start(serve)
-        return stop, scope
-
-    def trade(self, contracts: int, side: str = "buy", *, reduce_only: bool = False) -> None:
-        """The leader trades at the market."""
-        order = NewOrder(
-            symbol=SWAP,
-            side=side,  # type: ignore[arg-type]  # buy or sell
-            kind="market",
-            size=Decimal(contracts),
-            reduce_only=reduce_only,
-        )
-        apply(self.venue, Place(account=LEADER, order=order))
-
-    def verdict(self, *followers: Follower) -> dict[str, int]:
-        """What the venue's own ledger says of the copies."""
-        rules = []
-        for follower in followers:
-            assert isinstance(follower.sizing, FixedRatio)
-            rules.append(CopyRule.fixed(follower.account, follower.sizing.ratio))
-        findings = judge(
-            self.venue.exchange.ledger.entries,
-            instruments=self.venue.instruments,
-            leader=LEADER,
-            rules=rules,
-        )
-        return dict(totals(findings))
-
-    def said(self, event: str) -> list[dict[str, object]]:
-        return [line for line in map(json.loads, self.lines) if line["event"] == event]
-
-
-@asynccontextmanager
-async def open_town(*followers: Follower, seeded: Seed | None = None) -> AsyncIterator[Town]:
-    rng, lines = random.Random(7), list[str]()
-    seeded = seeded or seed(rng, followers=followers)
-    async with (
-        open_world(seeded, clock=TrioClock(ORIGIN), rng=rng, timing=Timing(), write=lines.append) as world,
-        trio.open_nursery() as nursery,
-    ):
-        world.shaky.calm()
-        yield Town(world, nursery, lines)
-        nursery.cancel_scope.cancel()
+from spider_common.clock import NS_PER_S
+from spider_common.domain.products import EquityProportional
+from tests.town import ANA, BRUNO, SWAP, open_town
 
 
 async def test_a_stopped_order_service_finishes_what_it_has(autojump_clock: MockClock) -> None:
