@@ -2,13 +2,11 @@
 
 import signal
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
-HEARTBEAT_S: Final = 5.0
+from spider_common.telemetry.health import Health, Stage
 
 
 async def supervise(
@@ -16,7 +14,7 @@ async def supervise(
     *,
     drain_s: float,
     log: FilteringBoundLogger,
-    heartbeat: Path | None = None,
+    health: Health,
 ) -> None:
     """Runs `serve(stop)` until it returns. SIGTERM or SIGINT sets `stop`.
 
@@ -25,15 +23,14 @@ async def supervise(
     in the journal, and the next owner goes on with it.
 
     Args:
-        heartbeat: a file whose modification time says that the event loop turns.
+        health: draining from the signal on; that the service is ready is for `serve` to say.
     """
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(
-            _drain_on_signal, stop, nursery.cancel_scope, drain_s, log, name="service.signals"
+            _drain_on_signal, stop, nursery.cancel_scope, drain_s, log, health, name="service.signals"
         )
-        if heartbeat is not None:
-            nursery.start_soon(_beat, heartbeat, name="service.heartbeat")
+        nursery.start_soon(health.serve, name="service.health")
         await serve(stop)
         nursery.cancel_scope.cancel()
     if not stop.is_set():
@@ -46,6 +43,7 @@ async def _drain_on_signal(
     work: trio.CancelScope,
     drain_s: float,
     log: FilteringBoundLogger,
+    health: Health,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -53,11 +51,6 @@ async def _drain_on_signal(
         task_status.started()
         async for number in signals:
             log.info("service.stopping", signal=signal.Signals(number).name, drain_s=drain_s)
+            health.become(Stage.DRAINING)
             stop.set()
             work.deadline = min(work.deadline, trio.current_time() + drain_s)
-
-
-async def _beat(heartbeat: Path) -> None:
-    while True:
-        heartbeat.touch()  # noqa: ASYNC240 a local tmpfs: no blocking worth a thread
-        await trio.sleep(HEARTBEAT_S)

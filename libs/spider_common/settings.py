@@ -39,7 +39,7 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         tasks: how many tasks of all services may be running: without Redis each keeps to its share of the
             venues' limits.
         skew_ms: by how much two clocks may differ; see `spider_common.domain.journal.Timing`.
-        heartbeat: a file touched while the event loop turns; empty: none.
+        heartbeat: a file touched while the event loop turns, which says how far the service is; empty: none.
         drain_ms: how long work under way may take after SIGTERM; below the task's stopTimeout.
         log_level: the least that is logged.
         metrics_to: where metrics are told: ``stdout``, where AWS finds them, a file, or nowhere if empty.

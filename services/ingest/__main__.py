@@ -12,10 +12,12 @@ from spider_common.clock import NS_PER_MS
 from spider_common.runtime import open_runtime
 from spider_common.service import supervise
 from spider_common.settings import IngestSettings
+from spider_common.telemetry.health import Health, Stage
 
 
 async def run(chosen: IngestSettings) -> None:
     """The service, from its settings to SIGTERM."""
+    health = Health(Path(chosen.heartbeat) if chosen.heartbeat else None)
     async with open_runtime("ingest", chosen) as runtime:
 
         async def serve(stop: trio.Event) -> None:
@@ -38,10 +40,10 @@ async def run(chosen: IngestSettings) -> None:
             ingest = Ingest(ports)
             async with trio.open_nursery() as nursery:
                 await nursery.start(lambda task_status: ingest.serve(stop=stop, task_status=task_status))
+                health.become(Stage.READY)
                 runtime.log.info("service.ready")
 
-        heartbeat = Path(chosen.heartbeat) if chosen.heartbeat else None
-        await supervise(serve, drain_s=chosen.drain_ms / 1_000, log=runtime.log, heartbeat=heartbeat)
+        await supervise(serve, drain_s=chosen.drain_ms / 1_000, log=runtime.log, health=health)
 
 
 def main() -> None:

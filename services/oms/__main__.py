@@ -14,11 +14,13 @@ from spider_common.clock import NS_PER_MS
 from spider_common.runtime import open_runtime
 from spider_common.service import supervise
 from spider_common.settings import OmsSettings
+from spider_common.telemetry.health import Health, Stage
 
 
 async def run(chosen: OmsSettings) -> None:
     """The service, from its settings to SIGTERM."""
     owner = chosen.owner or f"{socket.gethostname()}-{os.getpid()}"
+    health = Health(Path(chosen.heartbeat) if chosen.heartbeat else None)
     async with open_runtime("oms", chosen) as runtime:
 
         async def serve(stop: trio.Event) -> None:
@@ -44,10 +46,10 @@ async def run(chosen: OmsSettings) -> None:
             )
             async with trio.open_nursery() as nursery:
                 await nursery.start(lambda task_status: serve_oms(ports, stop=stop, task_status=task_status))
+                health.become(Stage.READY)
                 runtime.log.info("service.ready", owner=owner)
 
-        heartbeat = Path(chosen.heartbeat) if chosen.heartbeat else None
-        await supervise(serve, drain_s=chosen.drain_ms / 1_000, log=runtime.log, heartbeat=heartbeat)
+        await supervise(serve, drain_s=chosen.drain_ms / 1_000, log=runtime.log, health=health)
 
 
 def main() -> None:
