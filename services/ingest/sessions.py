@@ -46,6 +46,15 @@ HOLD_S: Final = 10.0
 """How long what a new socket tells may wait for the sweep of what the one before has missed, by default."""
 
 
+class _Course:
+    """What a socket's conversation has come to so far. `begun`: Unix ns."""
+
+    def __init__(self, begun: int) -> None:
+        self.begun = begun
+        self.frames = self.facts = self.fills = 0
+        self.is_ready = False
+
+
 class AccountSession:
     """Keeps one account's facts coming: those of one of its private sockets, the `socket` of that name.
 
@@ -135,9 +144,10 @@ class AccountSession:
 
     async def _converse(self, swept: Sweep, predecessor: trio.CancelScope | None = None) -> Failed:
         """One socket until it is over; if it asked for a replacement, until that one is over."""
-        ended = Failed("replaced", fatal=False)
+        ended = Failed("stopped", fatal=False)
         successor: Failed | None = None
         rotating = False
+        course = _Course(self._clock.now())
         async with trio.open_nursery() as nursery:
             mine = trio.CancelScope()
 
@@ -152,14 +162,35 @@ class AccountSession:
                     rotating = True
                     nursery.start_soon(replace, name=f"ingest.session[{self._account.account}]")
 
-            with mine:
-                ended = await self._talk(swept, predecessor, on_rotate)
+            try:
+                with mine:
+                    ended = await self._talk(course, swept, predecessor, on_rotate)
+                if mine.cancelled_caught:
+                    ended = Failed("replaced", fatal=False)
+            finally:
+                self._tell(course, ended)
             if self._rotate is on_rotate:
                 self._rotate = None
         return successor or ended
 
+    def _tell(self, course: _Course, ended: Failed) -> None:
+        """The canonical line of one socket."""
+        self._log.info(
+            "session",
+            for_s=round((self._clock.now() - course.begun) / NS_PER_S, 3),
+            was_ready=course.is_ready,
+            frames=course.frames,
+            facts=course.facts,
+            fills=course.fills,
+            why=ended.why,
+        )
+
     async def _talk(
-        self, swept: Sweep, predecessor: trio.CancelScope | None, on_rotate: Callable[[], None]
+        self,
+        course: _Course,
+        swept: Sweep,
+        predecessor: trio.CancelScope | None,
+        on_rotate: Callable[[], None],
     ) -> Failed:
         """One socket's conversation, from opening to its end."""
         await self._client.ready_to_connect()
@@ -187,6 +218,7 @@ class AccountSession:
                                 self._failures = 0
                                 self._rotate = on_rotate
                                 self._hearing.ready()
+                                course.is_ready = True
                                 self._log.info("session.ready")
                                 if predecessor is not None:
                                     predecessor.cancel()
@@ -205,18 +237,23 @@ class AccountSession:
                                 await socket.send(text)
                             case Told():
                                 self._hearing.hear(event)
+                                course.facts += len(event.facts)
+                                course.fills += len(event.executions)
                                 with self._hearing.busy():
                                     await catch_up.tell(event)
-                    events = await self._next(protocol, socket)
+                    events = await self._next(course, protocol, socket)
         except* SocketClosed as closed:
             why = str(next(leaves(closed)))
         return Failed(why, fatal=False)
 
-    async def _next(self, protocol: SessionProtocol, socket: VenueSocket) -> Sequence[SessionEvent]:
+    async def _next(
+        self, course: _Course, protocol: SessionProtocol, socket: VenueSocket
+    ) -> Sequence[SessionEvent]:
         """What the next frame says, or what is due if none comes in time."""
         quiet = max(protocol.due() - self._clock.now(), 0) / NS_PER_S
         with trio.move_on_after(quiet):
             frame = await socket.receive()
+            course.frames += 1
             if self.is_ready:  # that a key was refused is told too, and is no sign of life
                 self.heard = self._clock.now()
             return protocol.received(frame, self._clock.now())

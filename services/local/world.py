@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 import trio
+from structlog.typing import FilteringBoundLogger
 
 from services.ingest.service import Ingest, IngestPorts
 from services.local.seed import Seed
@@ -65,9 +66,11 @@ class World:
         timing: Timing,
         write: Callable[[str], object],
         write_metrics: Callable[[str], object] | None,
+        log_level: str,
     ) -> None:
         self.simulator, self.clock, self.rng, self.timing = simulator, clock, rng, timing
         self._network, self._write, self._write_metrics = network, write, write_metrics
+        self._log_level = log_level
         self.table = MemoryTable(schema.TRADING, clock, index_lag_ns=INDEX_LAG_NS)
         self.shaky = ShakyTable(self.table, rng)
         self.trading = TradingStore(self.shaky)
@@ -95,7 +98,7 @@ class World:
                 secrets=self.secrets,
                 venues=venues,
                 meter=meter,
-                log=logger("ingest", self.clock, write=self._write),
+                log=self._log("ingest"),
             )
             await Ingest(ports).serve(stop=stop, task_status=task_status)
 
@@ -115,10 +118,13 @@ class World:
                 secrets=self.secrets,
                 venues=venues,
                 meter=meter,
-                log=logger(owner, self.clock, write=self._write),
+                log=self._log(owner),
                 visibility_s=schema.COPY.visibility_s,
             )
             await serve_oms(ports, stop=stop, task_status=task_status)
+
+    def _log(self, service: str) -> FilteringBoundLogger:
+        return logger(service, self.clock, write=self._write, level=self._log_level)
 
     @asynccontextmanager
     async def meter(self, service: Service) -> AsyncIterator[Meter]:
@@ -139,7 +145,7 @@ class World:
         """Venue clients of one service: it has connections of its own, and shares the rate budgets."""
         addresses = self.simulator.addresses
         rest, socket = f"http://{HOST}:{addresses.rest_port}", f"ws://{HOST}:{addresses.socket_port}"
-        log = logger(service, self.clock, write=self._write)
+        log = self._log(service)
         meter = meter or silent_meter(self.clock)
         cache = MeteredCache(self.cache, meter)
 
@@ -165,6 +171,7 @@ async def open_world(
     timing: Timing,
     write: Callable[[str], object],
     write_metrics: Callable[[str], object] | None = None,
+    log_level: str = "info",
 ) -> AsyncIterator[World]:
     """A world without services yet; everything ends with the block. `write` takes each log line,
     `write_metrics` each line of metrics."""
@@ -184,6 +191,7 @@ async def open_world(
             timing=timing,
             write=write,
             write_metrics=write_metrics,
+            log_level=log_level,
         )
         for product in seed.products:
             await world.config.put_product(product)
