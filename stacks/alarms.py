@@ -4,8 +4,8 @@ Each alarm reads metrics by their constants in `spider_common.telemetry.registry
 them, says how it is evaluated and why so, and has a section in docs/runbook.md.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -58,6 +58,13 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def namespace(self) -> str:
         return self.metric.namespace if isinstance(self.metric, AwsMetric) else registry.NAMESPACE
+
+
+class Running(NamedTuple):
+    """A service as ECS knows it: one of ours has one for each way out of the network."""
+
+    cluster: str
+    service: str
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,25 +122,25 @@ def redis_nodes(environment: Environment) -> tuple[str, ...]:
 def alarms(
     environment: Environment,
     *,
-    services: Mapping[str, tuple[str, str]],
+    services: Mapping[str, Sequence[Running]],
     nat_gateways: Mapping[str, str],
     balancer: str,
 ) -> tuple[Alarm, ...]:
     """Every alarm of an environment.
 
     Args:
-        services: name -> its cluster and its service, as ECS calls them.
-        nat_gateways: zone -> the id of the gateway there.
+        services: our name -> what runs of it.
+        nat_gateways: way out of the network -> the id of its gateway.
         balancer: the load balancer, as CloudWatch calls it: the end of its ARN.
     """
     return (
         *_of_copying(environment),
         *_of_queues(environment),
         *_of_hearing(environment),
-        *(_few_tasks(name, *where) for name, where in services.items()),
+        *(_few_tasks(environment, each) for several in services.values() for each in several),
         *(_slow_loop(environment, service) for service in (OMS, INGEST)),
         *(_full_cache(environment, node) for node in redis_nodes(environment)),
-        *(_odd_traffic(zone, gateway) for zone, gateway in nat_gateways.items()),
+        *(_odd_traffic(way, gateway) for way, gateway in nat_gateways.items()),
         _dashboard_fails(balancer),
     )
 
@@ -226,14 +233,15 @@ def _of_hearing(environment: Environment) -> Iterable[Alarm]:
     )
 
 
-def _few_tasks(name: str, cluster: str, service: str) -> Alarm:
+def _few_tasks(environment: Environment, running: Running) -> Alarm:
+    name = running.service.removeprefix(environment.names_prefix)
     return Alarm(
         name=f"{name}-tasks",
         section="tasks",
         says=f"Fewer than half of the tasks of {name} that should run do.",
         reads={
-            "running": of_aws(registry.TASKS_RUNNING, "Average", cluster, service),
-            "wanted": of_aws(registry.TASKS_WANTED, "Average", cluster, service),
+            "running": of_aws(registry.TASKS_RUNNING, "Average", *running),
+            "wanted": of_aws(registry.TASKS_WANTED, "Average", *running),
         },
         math="100 * running / wanted",
         comparison="LessThanThreshold",
@@ -273,11 +281,11 @@ def _full_cache(environment: Environment, node: str) -> Alarm:
     )
 
 
-def _odd_traffic(zone: str, gateway: str) -> Alarm:
+def _odd_traffic(way: str, gateway: str) -> Alarm:
     return Alarm(
-        name=f"nat-bytes-{zone[-1]}",
+        name=f"nat-bytes-{way}",
         section="nat-bytes",
-        says=f"Far more leaves through the NAT gateway of {zone} than at this time on other days.",
+        says=f"Far more leaves through the NAT gateway {way} than at this time on other days.",
         reads={"bytes": of_aws(registry.NAT_BYTES, "Sum", gateway)},
         math="ANOMALY_DETECTION_BAND(bytes, 3)",
         comparison="GreaterThanUpperThreshold",

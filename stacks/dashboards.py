@@ -9,7 +9,7 @@ from spider_common import schema
 from spider_common.domain.identifiers import Venue
 from spider_common.telemetry import registry
 from spider_common.telemetry.registry import INGEST, METRICS, OMS, AwsMetric, Counter, Distribution, Metric
-from stacks.alarms import DASHBOARD, redis_nodes
+from stacks.alarms import DASHBOARD, Running, redis_nodes
 from stacks.environments import Environment
 
 _PERIOD_S: Final = 60
@@ -28,7 +28,7 @@ def body(
     service: str,
     *,
     alarm_arns: Sequence[str],
-    services: Mapping[str, tuple[str, str]],
+    services: Mapping[str, Sequence[Running]],
     nat_gateways: Mapping[str, str],
     balancer: str,
 ) -> str:
@@ -89,14 +89,17 @@ def _of_ours(environment: Environment, service: str, metric: Metric) -> _Graph:
 def _of_aws(
     environment: Environment,
     service: str,
-    services: Mapping[str, tuple[str, str]],
+    services: Mapping[str, Sequence[Running]],
     nat_gateways: Mapping[str, str],
     balancer: str,
 ) -> Iterable[_Graph]:
-    tasks, where = (registry.TASKS_RUNNING, registry.TASKS_WANTED), services[service]
-    yield "Tasks", "count", [_line_of(each, "Average", *where) for each in tasks]
-    yield "CPU", "units", [_line_of(registry.TASK_CPU, "Average", *where)]
-    yield "Memory", "MB", [_line_of(registry.TASK_MEMORY, "Average", *where)]
+    for title, says, measured in (
+        ("Tasks", "count", (registry.TASKS_RUNNING, registry.TASKS_WANTED)),
+        ("CPU", "units", (registry.TASK_CPU,)),
+        ("Memory", "MB", (registry.TASK_MEMORY,)),
+    ):
+        running = services[service]
+        yield title, says, [_line_of(each, "Average", *where) for where in running for each in measured]
     if service == DASHBOARD:
         counts = (registry.BALANCER_REQUESTS, registry.BALANCER_ERRORS)
         yield "Requests", "count a minute", [_line_of(each, "Sum", balancer) for each in counts]

@@ -1,6 +1,6 @@
 """Alarms, whom they tell, and one dashboard for each service."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cdktf_cdktf_provider_aws.cloudwatch_dashboard import CloudwatchDashboard
@@ -14,7 +14,7 @@ from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
-from stacks.alarms import BAND, Alarm, alarms
+from stacks.alarms import BAND, Alarm, Running, alarms
 from stacks.constructs.keys import Key
 from stacks.dashboards import body
 from stacks.environments import Environment
@@ -74,8 +74,8 @@ class Alarms(Construct):
     """Every alarm of `stacks.alarms`, told to one topic, and the services' dashboards.
 
     Args:
-        services: name -> its cluster and its service, as ECS calls them.
-        nat_gateways: zone -> the id of the gateway there.
+        services: our name -> what runs of it.
+        nat_gateways: way out of the network -> the id of its gateway.
         balancer: the load balancer, as CloudWatch calls it: the end of its ARN.
     """
 
@@ -86,7 +86,7 @@ class Alarms(Construct):
         *,
         environment: Environment,
         account: str,
-        services: Mapping[str, tuple[str, str]],
+        services: Mapping[str, Sequence[Running]],
         nat_gateways: Mapping[str, str],
         balancer: str,
     ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from spider_common.telemetry import registry
 from spider_common.telemetry.registry import OMS
-from stacks.alarms import Alarm, alarms, ours
+from stacks.alarms import Alarm, Running, alarms, ours
 from stacks.environments import ENVIRONMENTS, PROD
 from tests.cloudwatch import Metrics, Sample, State, calculated, changes, state, states, summed_up
 
@@ -97,8 +97,8 @@ TABLE = {
     each.name: each
     for each in alarms(
         PROD,
-        services={"oms": ("prod-oms", "prod-oms")},
-        nat_gateways={"us-east-1a": "nat-a"},
+        services={"oms": [Running("prod-oms", "prod-oms-a")]},
+        nat_gateways={"a": "nat-0"},
         balancer="app/any/1",
     )
 }
@@ -117,7 +117,7 @@ CASES: list[tuple[str, dict[str, float], dict[str, float]]] = [
     ("queue-depth", {"depth": 1_000}, {"depth": 1_001}),
     ("message-age", {"age": 60}, {"age": 61}),
     ("dead-letters", {"letters": 0}, {"letters": 1}),
-    ("oms-tasks", {"running": 1, "wanted": 2}, {"running": 0, "wanted": 2}),
+    ("oms-a-tasks", {"running": 1, "wanted": 2}, {"running": 0, "wanted": 2}),
     ("redis-memory-0001-001", {"full": 80}, {"full": 80.5}),
     ("dashboard-errors", {"errors": 2, "requests": 2}, {"errors": 3, "requests": 50}),
     ("dashboard-errors", {"requests": 100}, {"errors": 6, "requests": 100}),
@@ -143,7 +143,7 @@ def test_each_alarm_on_what_aws_measures_is_tripped_here() -> None:
     assert {TABLE[name].section for name, *_ in CASES} | {"nat-bytes"} == theirs
 
 
-@pytest.mark.parametrize("name", ["queue-depth", "message-age", "oms-tasks", "redis-memory-0001-001"])
+@pytest.mark.parametrize("name", ["queue-depth", "message-age", "oms-a-tasks", "redis-memory-0001-001"])
 def test_one_bad_minute_wakes_nobody(name: str) -> None:
     """A restart, a burst: it is over before anybody could look."""
     fine = dict.fromkeys(TABLE[name].reads, 50.0)
@@ -159,7 +159,7 @@ def test_an_idle_queue_keeps_its_letters() -> None:
 
 def test_no_news_of_a_service_is_bad_news() -> None:
     """ECS tells of each service that is there."""
-    assert changes(run("oms-tasks", [{"running": 2, "wanted": 2}] * 5 + [{}] * 8)) == ["OK", "ALARM"]
+    assert changes(run("oms-a-tasks", [{"running": 2, "wanted": 2}] * 5 + [{}] * 8)) == ["OK", "ALARM"]
 
 
 def test_no_news_of_a_queue_is_good_news() -> None:
