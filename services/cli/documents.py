@@ -22,7 +22,17 @@ from spider_common.domain.products import Account, Client, Limits, ProductSettin
 from spider_common.domain.quantities import canonical
 from spider_common.domain.reasons import WORDS, Reason
 from spider_common.settings import PREFIX, CommonSettings, IngestSettings, OmsSettings
-from spider_common.telemetry.registry import AWS_METRICS, ENVIRONMENT, METRICS, NAMESPACE, SERVICE, VENUE
+from spider_common.telemetry.registry import (
+    AWS_METRICS,
+    ENVIRONMENT,
+    INGEST,
+    METRICS,
+    NAMESPACE,
+    OMS,
+    SERVICE,
+    VENUE,
+    series,
+)
 
 FIELDS_BEGIN: Final = "<!-- from here to the end: spider config fields --markdown -->"
 SETTINGS_BEGIN: Final = "<!-- from here to the end: spider settings --markdown -->"
@@ -190,6 +200,7 @@ def metric_tables() -> list[Table]:
         [f"`{each.name}`", each.kind, each.unit, ", ".join(each.services), _yes(each.by_venue), each.says]
         for each in METRICS
     ]
+    of_each = ", ".join(f"{series(each, venues=len(Venue))} of {each}" for each in (OMS, INGEST))
     theirs = [
         [f"`{each.namespace}`", f"`{each.name}`", ", ".join(each.by), each.says] for each in AWS_METRICS
     ]
@@ -197,7 +208,8 @@ def metric_tables() -> list[Table]:
         Table(
             "Ours",
             f"In the namespace `{NAMESPACE}`, with the dimensions `{ENVIRONMENT}` and `{SERVICE}`; by venue, "
-            f"with `{VENUE}` too: counters and distributions beside the whole, gauges instead of it.",
+            f"with `{VENUE}` too: counters and distributions beside the whole, gauges instead of it. Time "
+            f"series in an environment: {of_each}.",
             ("metric", "kind", "unit", "services", "by venue", "what it tells"),
             ours,
         ),

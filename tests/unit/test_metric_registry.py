@@ -52,6 +52,15 @@ def test_every_metric_says_what_it_tells() -> None:
     assert [each.name for each in METRICS if not each.says.endswith(".")] == []
 
 
+def test_time_series_are_counted() -> None:
+    """One without a venue; with venues one for each, and one for all together where that means something."""
+    whole, ours = len([each for each in METRICS if OMS in each.services]), registry.series(OMS, venues=0)
+    gauges = [each for each in METRICS if OMS in each.services and each.by_venue and isinstance(each, Gauge)]
+    assert ours == whole - len(gauges)
+    by_venue = [each for each in METRICS if OMS in each.services and each.by_venue]
+    assert registry.series(OMS, venues=3) == ours + 3 * len(by_venue)
+
+
 def test_only_what_sums_up_is_found_for_all_venues_together() -> None:
     """A gauge of one venue beside that of another is neither's."""
     for metric in METRICS:

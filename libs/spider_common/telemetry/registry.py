@@ -69,6 +69,12 @@ def dimension_sets(metric: Metric) -> tuple[tuple[str, ...], ...]:
     return ((*whole, VENUE),) if isinstance(metric, Gauge) else (whole, (*whole, VENUE))
 
 
+def series(service: Service, *, venues: int) -> int:
+    """How many time series, each of which is paid for, a service makes of its metrics in an environment."""
+    sets = [each for metric in METRICS if service in metric.services for each in dimension_sets(metric)]
+    return sum(venues if VENUE in each else 1 for each in sets)
+
+
 # What leaders do, and what becomes of it.
 
 LEADER_ORDERS: Final = Counter(
