@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 import benchmarks
-from benchmarks import fanout, sockets
+from benchmarks import fanout, metering, sockets
 from benchmarks.measure import IN_FLIGHT, Figure, Reading
 
 _OUTPUT = Path("bench.json")
@@ -58,7 +58,7 @@ def main() -> int:
                     "goal": figure.goal,
                 }
             )
-    readings = [*sockets.run(), *fanout.run()]
+    readings = [*metering.run(), *sockets.run(), *fanout.run()]
     missed += sum(reading.is_missed for reading in readings)
     _print(rows)
     print()
