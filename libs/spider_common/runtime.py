@@ -4,9 +4,8 @@ import gc
 import os
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -21,7 +20,7 @@ from spider_common.domain.identifiers import Venue
 from spider_common.network import Network, SystemNetwork
 from spider_common.sdk.aws import open_aws
 from spider_common.sdk.http import TrioTransport
-from spider_common.settings import STDOUT, CommonSettings
+from spider_common.settings import CommonSettings
 from spider_common.stores.audit import Audit
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.dynamo_table import DynamoTable
@@ -33,8 +32,8 @@ from spider_common.stores.secrets import SecretsManager
 from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.sqs_queue import open_queue
 from spider_common.stores.trading import TradingStore
-from spider_common.telemetry.logs import logger, to_stdout
-from spider_common.telemetry.metrics import Meter, open_meter
+from spider_common.telemetry.logs import logger
+from spider_common.telemetry.metrics import Meter, open_lines, open_meter
 from spider_common.telemetry.registry import environment_of
 from spider_common.venues.bingx.rest import Limits as BingxLimits
 from spider_common.venues.clients import Address, open_clients
@@ -81,7 +80,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
                 clock,
                 environment=environment_of(settings.names_prefix),
                 every_s=settings.metrics_ms / 1_000,
-                write=stack.enter_context(_open_lines(settings.metrics_to)),
+                write=stack.enter_context(open_lines(settings.metrics_to)),
             )
         )
         aws = await stack.enter_async_context(
@@ -129,18 +128,6 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             meter=meter,
             log=log,
         )
-
-
-@contextmanager
-def _open_lines(where: str) -> Iterator[Callable[[str], object] | None]:
-    """What takes lines: stdout, a file that they are added to, or nothing."""
-    if where == STDOUT:
-        yield to_stdout
-    elif where:
-        with Path(where).open("a", buffering=1) as file:  # a line at a time
-            yield lambda line: file.write(f"{line}\n")
-    else:
-        yield None
 
 
 def _let_garbage_wait() -> None:

@@ -18,6 +18,7 @@ from spider_common.stores.metered_cache import MeteredCache
 from spider_common.telemetry.metrics import Meter
 from tests.oms_rig import ORIGIN, Rig
 from tests.scripted import Reply
+from tests.town import ANA, BRUNO, open_town
 
 STAGES = ("IngestLatency", "QueueLatency", "PlanLatency", "SendLatency", "VenueLatency")
 
@@ -49,6 +50,24 @@ async def test_an_order_is_counted_once(autojump_clock: MockClock) -> None:
     assert (told["Orders"], told["OrderErrors"], told["EventsCopied"]) == (3, 2, 1)
     # of those that were answered at the first try: a rejection is an answer
     assert {told[each] for each in (*STAGES, "CopyLatency")} == {2}
+
+
+async def test_a_service_that_ends_has_told_of_every_copy(autojump_clock: MockClock) -> None:
+    """Drained between two tellings: the orders that were counted are those in the venue's ledger."""
+    async with open_town(ANA, BRUNO, measured=True) as town:
+        ingest = await town.ingest()
+        stop, _ = await town.oms("one")
+        for _ in range(3):
+            town.trade(10)
+            await trio.sleep(4)
+        town.trade(10)
+        await trio.sleep(0.1)
+        ingest.set()
+        stop.set()
+        await trio.sleep(5)
+        told = counted(town.metrics)
+        assert told["Orders"] == town.verdict(ANA, BRUNO)["placed"] == 8
+        assert told["EventsCopied"] == 4
 
 
 async def test_the_stages_of_a_copy_add_up(autojump_clock: MockClock) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter as Counted
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from spider_common.clock import NS_PER_MS, NS_PER_S, TrioClock
-from spider_common.telemetry.metrics import MOST_VALUES, Meter, open_meter
+from spider_common.settings import STDOUT
+from spider_common.telemetry.metrics import MOST_VALUES, Meter, open_lines, open_meter
 from spider_common.telemetry.registry import (
     CACHE_HITS,
     COPY_LATENCY,
@@ -198,6 +200,25 @@ async def test_a_blocked_loop_is_seen(mock_clock: MockClock) -> None:
     most = max(each["Max"] for each in of(lines, LOOP_LAG.name))
     assert 2_700 <= most <= 3_000
     assert TASKS_LIVING.name in told(lines)[0]
+
+
+def test_lines_go_where_the_setting_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To stdout, to a file behind what is there, or nowhere."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with open_lines("told.jsonl") as write:
+            assert write is not None
+            write("a line")
+            assert (tmp_path / "told.jsonl").read_text().endswith("a line\n")  # not when the service ends
+    assert (tmp_path / "told.jsonl").read_text() == "a line\n" * 2
+    with open_lines(STDOUT) as write:
+        assert write is not None
+        write("a line")
+    assert capsys.readouterr().out == "a line\n"
+    with open_lines("") as write:
+        assert write is None
 
 
 @pytest.mark.parametrize(("prefix", "environment"), [("dev-", "dev"), ("local-", "local"), ("", "local")])

@@ -8,14 +8,17 @@ doubling: at most 4.5 % from what was observed; least, most and sum are exact.
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import trio
 
 from spider_common.clock import NS_PER_MS, Clock
+from spider_common.settings import STDOUT
+from spider_common.telemetry.logs import to_stdout
 from spider_common.telemetry.registry import (
     BY_NAME,
     ENVIRONMENT,
@@ -207,3 +210,15 @@ async def open_meter(
         )
         yield meter
         nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def open_lines(where: str) -> Iterator[Callable[[str], object] | None]:
+    """What takes lines: stdout, a file that they are added to, or nothing."""
+    if where == STDOUT:
+        yield to_stdout
+    elif where:
+        with Path(where).open("a", buffering=1) as file:  # a line at a time
+            yield lambda line: file.write(f"{line}\n")
+    else:
+        yield None
