@@ -13,6 +13,7 @@ from services.oms.journal import Journal, Mine
 from services.oms.record import Fenced
 from services.oms.submit import Submitter
 from spider_common.clock import NS_PER_S, Clock
+from spider_common.domain.identifiers import ClientOrderId
 from spider_common.domain.journal import JournalRow, Timing, next_question
 from spider_common.domain.orders import CopyState
 from spider_common.schema import Pending
@@ -34,6 +35,21 @@ class _Case:
 
     def __init__(self, stored: Stored[JournalRow]) -> None:
         self.stored = stored
+        self._since: dict[ClientOrderId, int] = {}
+
+    def doubtful(self, now: int) -> list[int]:
+        """Of each order that was sent and is not settled: since when that is known here, Unix ns.
+
+        One that is sent again and again stays as doubtful as it was at first.
+        """
+        sent = [each for each in self.stored.value.unfinished if each.doubt is not None or each.requests]
+        self._since = {
+            each.client_order_id: self._since.get(
+                each.client_order_id, each.doubt.since if each.doubt is not None else now
+            )
+            for each in sent
+        }
+        return list(self._since.values())
 
 
 class Resolver:
@@ -102,11 +118,10 @@ class Resolver:
 
     def _measure(self) -> None:
         """How many doubts there are, and how old the oldest is."""
-        unfinished = (intent for case in self._cases for intent in case.stored.value.unfinished)
-        since = [intent.doubt.since for intent in unfinished if intent.doubt is not None]
-        oldest = self._clock.now() - min(since) if since else 0
+        now = self._clock.now()
+        since = [each for case in self._cases for each in case.doubtful(now)]
         self._meter.gauge(DOUBTS_OPEN, len(since))
-        self._meter.gauge(DOUBT_AGE, round(oldest / NS_PER_S, 3))
+        self._meter.gauge(DOUBT_AGE, round((now - min(since, default=now)) / NS_PER_S, 3))
 
     def _next_pass(self, row: JournalRow) -> int:
         """When something of the row can have changed, Unix ns."""

@@ -102,6 +102,21 @@ async def test_a_doubt_is_told_until_it_is_settled(autojump_clock: MockClock) ->
     assert (begun["DoubtsOpen"], ended["DoubtsOpen"], ended["DoubtAge"]) == (1, 0, 0)
 
 
+async def test_an_order_that_is_sent_again_stays_as_doubtful_as_it_was(autojump_clock: MockClock) -> None:
+    """The venue says each time that it has none, and never that it takes it: that is one long doubt."""
+    rig = Rig("alice")
+    worker = await rig.worker()
+    rig.venue.script("alice-account", *[Reply.LOSE_REQUEST] * 50)
+    async with worker.resolving():
+        await worker.copier.handle(rig.event(), rig.clock.now())
+        for _ in range(9):
+            await trio.sleep(10)
+            rig.meter.tell()
+    ages = [line["DoubtAge"] for line in map(json.loads, rig.metrics) if "DoubtAge" in line]
+    assert len(rig.venue.requests) > 5
+    assert [ages[place + 1] - age for place, age in enumerate(ages[:-1])] == pytest.approx([10] * 8)
+
+
 async def test_the_use_of_a_limit_is_that_of_its_scarcest_bucket(autojump_clock: MockClock) -> None:
     """Sixteen requests in ten seconds of a limit of two a second are 80 %; of a wider one they are less."""
     clock, lines = TrioClock(ORIGIN), list[str]()

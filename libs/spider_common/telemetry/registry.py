@@ -158,13 +158,13 @@ VENUE_LATENCY: Final = Distribution(
 DOUBTS_OPEN: Final = Gauge(
     name="DoubtsOpen",
     unit="Count",
-    says="Orders in doubt that this task looks after.",
+    says="Orders that were sent and are not settled, which this task looks after.",
     services=(OMS,),
 )
 DOUBT_AGE: Final = Gauge(
     name="DoubtAge",
     unit="Seconds",
-    says="For how long the oldest of them has been in doubt; 0 of none.",
+    says="For how long the oldest of them has not been settled; 0 of none.",
     services=(OMS,),
 )
 DRIFTS: Final = Gauge(
