@@ -26,7 +26,8 @@ from stacks.alarms import (
 from stacks.environments import ENVIRONMENTS, Environment
 from stacks.rules import problems
 
-RUNBOOK = Path(__file__).parents[2] / "docs/runbook.md"
+ROOT = Path(__file__).parents[2]
+RUNBOOK = ROOT / "docs/runbook.md"
 SERVICES = ("oms", "ingest", "dashboard")
 ACCOUNT = "123456789012"
 
@@ -176,6 +177,15 @@ def test_every_metric_of_the_registry_is_named_in_no_other_words() -> None:
     known = {each.name for each in (*METRICS, *AWS_METRICS)}
     quoted = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", RUNBOOK.read_text()))
     assert quoted - known == set()
+
+
+def test_every_line_that_is_looked_for_is_written() -> None:
+    """What the runbook filters logs by, some service says."""
+    looked_for = set(re.findall(r'\$\.event = "([^"*]+)"', RUNBOOK.read_text()))
+    sources = [*ROOT.glob("services/o*/*.py"), *ROOT.glob("services/ingest/*.py"), *ROOT.glob("libs/**/*.py")]
+    said = "".join(each.read_text() for each in sources)
+    assert len(looked_for) > 5
+    assert [each for each in looked_for if f'"{each}"' not in said] == []
 
 
 # As deployed.
