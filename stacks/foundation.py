@@ -3,12 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from cdktf import (
-    TerraformOutput,
-    TerraformStack,
-    TerraformVariable,
-    TerraformVariableValidationConfig,
-)
+from cdktf import TerraformStack
 from constructs import Construct
 
 from spider_common import schema
@@ -19,14 +14,18 @@ from stacks.constructs.cache import Cache
 from stacks.constructs.doors import Acls, Doors
 from stacks.constructs.endpoints import Endpoints
 from stacks.constructs.identity import Users
+from stacks.constructs.images import Images
 from stacks.constructs.keys import Key
 from stacks.constructs.logs import WrittenByAws, log_flows
-from stacks.constructs.network import OMS, Network, by_zone
+from stacks.constructs.network import FRONTEND, OMS, PUBLIC, Network, by_zone
+from stacks.constructs.outputs import hand_over
 from stacks.constructs.provider import use_aws
 from stacks.constructs.secret import Secret
 from stacks.constructs.stores import Queue, Table
+from stacks.constructs.variables import variable
 from stacks.environments import Environment
 from stacks.guard import guard
+from stacks.handover import SERVICES, Handover
 from stacks.policies import allow
 
 FOUNDATION: Final = "foundation"
@@ -44,7 +43,8 @@ class Foundation(TerraformStack):
         guard(self, environment)
         keep_state(self, name, variables)
         self._environment = environment
-        self._account = self._variable(
+        self._account = variable(
+            self,
             "account_id",
             says="the AWS account, twelve digits",
             condition='can(regex("^[0-9]{12}$", var.account_id))',
@@ -54,7 +54,9 @@ class Foundation(TerraformStack):
         self._network()
         self._stores()
         self._identity()
+        self._images()
         self._audit()
+        hand_over(self, self._handover(), environment=environment)
 
     def _keys(self) -> None:
         region, account = self._environment.region, self._account
@@ -93,18 +95,13 @@ class Foundation(TerraformStack):
             group=self._doors.ids["endpoints"],
         )
         log_flows(vpc_id=self._net.vpc_id, into=self._log("flows", "vpc-flow-logs.amazonaws.com"))
-        self._output("egress_addresses", by_zone(environment, self._net.addresses), "what venues are told")
-        self._output("vpc_id", self._net.vpc_id, "the network")
-        for layer, subnets in self._net.subnets.items():
-            self._output(f"{layer}_subnets", subnets, f"{layer}, zone by zone")
-        self._output("security_groups", self._doors.ids, "by name")
 
     def _stores(self) -> None:
         environment, key = self._environment, self._stores_key
-        tables = [
-            Table(self, f"table-{shape.name}", environment=environment, shape=shape, key=key)
+        tables = {
+            shape.name: Table(self, f"table-{shape.name}", environment=environment, shape=shape, key=key)
             for shape in schema.TABLES
-        ]
+        }
         queues: dict[str, Queue] = {}
         for shape in schema.QUEUES:
             letters = queues[shape.dead_letters].arn if shape.dead_letters is not None else None
@@ -120,14 +117,17 @@ class Foundation(TerraformStack):
             sources = [queues[shape.name].arn for shape in schema.QUEUES if shape.dead_letters == name]
             if sources:
                 queue.take_dead_letters_of(sources)
-        cache = Cache(
+        self._table_arns = {name: table.arn for name, table in tables.items()}
+        self._queue_arns = {name: queue.arn for name, queue in queues.items()}
+        self._cache = Cache(
             self,
             "cache",
             environment=environment,
             subnets=self._net.subnets[OMS],
             group=self._doors.ids["redis"],
             key=key,
-            first_password=self._variable(
+            first_password=variable(
+                self,
                 "redis_first_password",
                 says="at least 16 characters, which the first rotation replaces",
                 condition="length(var.redis_first_password) >= 16",
@@ -139,26 +139,31 @@ class Foundation(TerraformStack):
             "backups",
             environment=environment,
             account=self._account,
-            stores=[table.arn for table in tables],
+            stores=list(self._table_arns.values()),
             key=key,
         )
-        self._output("redis_address", cache.address, "of the shared cache, port 6379, TLS")
-        self._output("table_arns", [table.arn for table in tables], "for the roles of tasks")
-        self._output("queue_arns", [queue.arn for queue in queues.values()], "for the roles of tasks")
-        self._output("stores_key_arn", key, "for the roles of tasks")
 
     def _identity(self) -> None:
-        users = Users(self, "users", environment=self._environment)
-        credential = Secret(
+        self._users = Users(self, "users", environment=self._environment)
+        self._redis_credential = Secret(
             self,
             "redis",
             environment=self._environment,
             holds="the password of the cache's user `services`",
             key=self._stores_key,
         )
-        self._output("redis_credential_arn", credential.arn, "for the roles of tasks and for its rotation")
-        self._output("user_pool_id", users.pool, "who may use the dashboard")
-        self._output("user_pool_client_id", users.client, "by which the dashboard asks")
+
+    def _images(self) -> None:
+        self._repositories = {
+            service: Images(
+                self,
+                f"images-{service}",
+                environment=self._environment,
+                of=service,
+                key=self._stores_key,
+            )
+            for service in SERVICES
+        }
 
     def _audit(self) -> None:
         Trail(
@@ -168,6 +173,27 @@ class Foundation(TerraformStack):
             account=self._account,
             key=self._audit_key,
             logs=self._log("audit-trail", "cloudtrail.amazonaws.com"),
+        )
+
+    def _handover(self) -> Handover:
+        environment, subnets = self._environment, self._net.subnets
+        return Handover(
+            account_id=self._account,
+            vpc_id=self._net.vpc_id,
+            egress_addresses=by_zone(environment, self._net.addresses),
+            public_subnets=by_zone(environment, subnets[PUBLIC]),
+            oms_subnets=by_zone(environment, subnets[OMS]),
+            frontend_subnets=by_zone(environment, subnets[FRONTEND]),
+            security_groups=self._doors.ids,
+            redis_address=self._cache.address,
+            table_arns=self._table_arns,
+            queue_arns=self._queue_arns,
+            stores_key_arn=self._stores_key,
+            logs_key_arn=self._logs_key,
+            redis_credential_arn=self._redis_credential.arn,
+            user_pool_id=self._users.pool,
+            user_pool_client_id=self._users.client,
+            repository_urls={service: each.url for service, each in self._repositories.items()},
         )
 
     def _key(self, name: str, purpose: str, *services: Mapping[str, object]) -> str:
@@ -189,23 +215,3 @@ class Foundation(TerraformStack):
             key=self._logs_key,
             service=service,
         )
-
-    def _variable(self, name: str, *, says: str, condition: str, sensitive: bool = False) -> str:
-        variable = TerraformVariable(
-            self,
-            name,
-            type="string",
-            description=says,
-            nullable=False,
-            sensitive=sensitive or None,
-            validation=[
-                TerraformVariableValidationConfig(
-                    condition=f"${{{condition}}}", error_message=f"Set {name}: {says}."
-                )
-            ],
-        )
-        value: str = variable.string_value
-        return value
-
-    def _output(self, name: str, value: object, says: str) -> None:
-        TerraformOutput(self, name, value=value, description=says, static_id=True)

@@ -25,6 +25,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "aws_cloudtrail": ("kms_key_id",),
     "aws_cloudwatch_log_group": ("kms_key_id",),
     "aws_dynamodb_table": ("server_side_encryption", "kms_key_arn"),
+    "aws_ecr_repository": ("encryption_configuration", "kms_key"),
     "aws_elasticache_replication_group": ("kms_key_id",),
     "aws_secretsmanager_secret": ("kms_key_id",),
     "aws_sns_topic": ("kms_master_key_id",),
@@ -34,6 +35,7 @@ STATEFUL: Final = (
     "aws_backup_vault",
     "aws_cognito_user_pool",
     "aws_dynamodb_table",
+    "aws_ecr_repository",
     "aws_eip",
     "aws_elasticache_replication_group",
     "aws_kms_key",
@@ -85,8 +87,7 @@ def unencrypted(resources: Resources) -> Iterator[Problem]:
         if not any(_names(each.get("bucket"), "aws_s3_bucket", name) for each in settings):
             yield Problem(f"aws_s3_bucket.{name}", "give it a server_side_encryption_configuration")
     for name, body in resources.get("aws_launch_template", {}).items():
-        devices = body.get("block_device_mappings", [])
-        if not devices or not all(_within(device, ("ebs", "encrypted")) for device in devices):
+        if not _within(body, ("block_device_mappings", "ebs", "encrypted")):
             yield Problem(f"aws_launch_template.{name}", "set ebs.encrypted on each block device mapping")
 
 
@@ -213,7 +214,9 @@ _RULES: Final[tuple[Callable[[Resources], Iterator[Problem]], ...]] = (
 
 
 def _within(body: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
+    for number, key in enumerate(path):
+        if isinstance(body, list):  # as a block that may be repeated is written
+            return bool(body) and all(_within(each, path[number:]) for each in body)
         body = body.get(key) if isinstance(body, Mapping) else None
     return body
 

