@@ -52,6 +52,43 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     most: int
 
 
+class Tasks(msgspec.Struct, frozen=True, kw_only=True):
+    """The tasks of one service.
+
+    Attributes:
+        cpu: of each task; 1,024 are one processor.
+        memory: of each task, MiB.
+        least, most: how many there may be outside a release, in all zones together.
+    """
+
+    cpu: int
+    memory: int
+    least: int
+    most: int
+
+
+class WayOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What leaves the network by one NAT gateway.
+
+    Attributes:
+        name: of the zone that the gateway and its address are in: `a`.
+        zones: whose private subnets leave by it, the gateway's own first.
+    """
+
+    name: str
+    zones: tuple[str, ...]
+
+
+MACHINES: Final[Mapping[str, tuple[int, int]]] = {
+    "t3.small": (2_048, 1_848),
+    "t3.medium": (2_048, 3_800),
+    "t3.large": (2_048, 7_700),
+}
+"""Instance type -> the CPU units and MiB that ECS has for tasks there: what AWS states, less the system's."""
+TASKS_EACH: Final = 2
+"""How many tasks a machine takes: each has a network interface, and these machines have three."""
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment of the whole system.
 
@@ -62,7 +99,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         nat_gateways: 1 carries both addresses, 2 carry one each.
         endpoint_zones: in how many zones AWS is reached without NAT. In dev the ten endpoints would cost as
             much as all the rest: there it is reached through NAT.
-        oms, frontend: the two clusters.
+        oms, frontend: the two clusters; their numbers are of both zones together.
+        oms_tasks, ingest_tasks, dashboard_tasks: what runs there.
+        shells: whether a person may open a shell in a running task.
         redis: the shared cache.
         log_days: for how long logs are kept.
         point_in_time: whether tables can be restored to any second of the last 35 days.
@@ -72,8 +111,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         rto_minutes: how long until it trades again.
         protected: whether what keeps state refuses to be deleted.
         audit_days: for how long no-one, administrators included, can delete the audit trail.
-        alarm_emails: who is told of alarms; may be empty, then alarms only stand in the console.
         image_tag: what is deployed; a release, `v1.2.3` or a commit. Not `latest` in prod.
+        alarm_emails: who is told of alarms; may be empty, then alarms only stand in the console.
     """
 
     name: str
@@ -84,6 +123,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     endpoint_zones: Literal[0, 1, 2]
     oms: Cluster
     frontend: Cluster
+    oms_tasks: Tasks
+    ingest_tasks: Tasks
+    dashboard_tasks: Tasks
+    shells: bool
     redis: Redis
     log_days: int
     point_in_time: bool
@@ -93,8 +136,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     rto_minutes: int
     protected: bool
     audit_days: int
+    image_tag: str
     alarm_emails: tuple[str, ...] = ()
-    image_tag: str = "latest"
 
     def __post_init__(self) -> None:
         for problem in _problems(self):
@@ -111,6 +154,19 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def named(self, name: str) -> str:
         """What a resource is called: the services put the same prefix before tables, queues and secrets."""
         return f"{self.names_prefix}{name}"
+
+    @property
+    def ways_out(self) -> tuple[WayOut, ...]:
+        """A way for each NAT gateway. A zone without its own leaves by the other's."""
+        return tuple(
+            WayOut(name=zone[-1], zones=self.zones[number :: self.nat_gateways])
+            for number, zone in enumerate(self.zones[: self.nat_gateways])
+        )
+
+    @property
+    def copying_tasks(self) -> int:
+        """How many tasks may use venues' rate limits at once: in a release old and new ones run together."""
+        return 2 * (self.oms_tasks.most + self.ingest_tasks.most)
 
     @property
     def names_prefix(self) -> str:
@@ -138,6 +194,15 @@ def _problems(row: Environment) -> Iterable[str]:
     for field, cluster in (("oms", row.oms), ("frontend", row.frontend)):
         if not 1 <= cluster.least <= cluster.most:
             yield f"{field}: least {cluster.least}, most {cluster.most}; at least 1, and not above most"
+    for field, parted in (
+        ("oms", row.oms),
+        ("oms_tasks", row.oms_tasks),
+        ("ingest_tasks", row.ingest_tasks),
+    ):
+        if parted.least % row.nat_gateways or parted.most % row.nat_gateways:
+            yield f"{field}: least {parted.least}, most {parted.most}; {row.nat_gateways} gateways share them"
+    yield from _crowded("oms", row.oms, row.oms_tasks, row.ingest_tasks)
+    yield from _crowded("frontend", row.frontend, row.dashboard_tasks)
     if row.redis.shards < 1 or row.redis.replicas < 0 or row.redis.snapshot_days < 1:
         yield "redis: give at least one shard, no negative replicas and one day of snapshots"
     if row.log_days not in LOG_RETENTION_DAYS:
@@ -152,6 +217,23 @@ def _problems(row: Environment) -> Iterable[str]:
         yield "image_tag: 'latest' names no release; give the commit or version that was tested"
     if row.protected and row.redis.replicas < 1:
         yield "redis: replicas 0 loses the cache with its zone; give at least 1 where protected"
+
+
+def _crowded(field: str, cluster: Cluster, *services: Tasks) -> Iterable[str]:
+    """Why a cluster has no room for what may run in it; in a release everything runs twice."""
+    if cluster.instance_type not in MACHINES:
+        yield f"{field}: {cluster.instance_type} is not measured; choose of {', '.join(MACHINES)}"
+        return
+    for tasks in services:
+        if not 1 <= tasks.least <= tasks.most:
+            yield f"{field}: tasks least {tasks.least}, most {tasks.most}; at least 1, and not above most"
+    cpu, memory = MACHINES[cluster.instance_type]
+    largest_cpu, largest = max(each.cpu for each in services), max(each.memory for each in services)
+    if largest_cpu * TASKS_EACH > cpu or largest * TASKS_EACH > memory:
+        yield f"{field}: {TASKS_EACH} tasks of {largest_cpu} units and {largest} MiB do not fit a machine"
+    needed = -(-2 * sum(each.most for each in services) // TASKS_EACH)
+    if needed > cluster.most:
+        yield f"{field}: a release at full scale needs {needed} machines; most is {cluster.most}"
 
 
 def _table(*rows: Environment) -> Mapping[str, Environment]:
@@ -190,8 +272,12 @@ DEV: Final = Environment(
     cidr="10.10.0.0/16",
     nat_gateways=1,
     endpoint_zones=0,
-    oms=Cluster(instance_type="t3.small", least=1, most=2),
+    oms=Cluster(instance_type="t3.small", least=1, most=3),
     frontend=Cluster(instance_type="t3.small", least=1, most=2),
+    oms_tasks=Tasks(cpu=768, memory=896, least=1, most=2),
+    ingest_tasks=Tasks(cpu=768, memory=896, least=1, most=1),
+    dashboard_tasks=Tasks(cpu=768, memory=896, least=1, most=2),
+    shells=True,
     redis=Redis(node_type="cache.t3.micro", shards=1, replicas=0, snapshot_days=1),
     log_days=7,
     point_in_time=False,
@@ -201,6 +287,7 @@ DEV: Final = Environment(
     rto_minutes=480,
     protected=False,
     audit_days=1,
+    image_tag="v0.1.0",
 )
 STAGING: Final = Environment(
     name="staging",
@@ -209,8 +296,12 @@ STAGING: Final = Environment(
     cidr="10.20.0.0/16",
     nat_gateways=2,
     endpoint_zones=2,
-    oms=Cluster(instance_type="t3.medium", least=2, most=4),
+    oms=Cluster(instance_type="t3.medium", least=2, most=6),
     frontend=Cluster(instance_type="t3.medium", least=2, most=4),
+    oms_tasks=Tasks(cpu=1_024, memory=1_536, least=2, most=4),
+    ingest_tasks=Tasks(cpu=1_024, memory=1_536, least=2, most=2),
+    dashboard_tasks=Tasks(cpu=1_024, memory=1_536, least=2, most=4),
+    shells=True,
     redis=Redis(node_type="cache.t3.small", shards=1, replicas=1, snapshot_days=7),
     log_days=14,
     point_in_time=False,
@@ -220,6 +311,7 @@ STAGING: Final = Environment(
     rto_minutes=240,
     protected=False,
     audit_days=30,
+    image_tag="v0.1.0",
 )
 PROD: Final = Environment(
     name="prod",
@@ -230,6 +322,10 @@ PROD: Final = Environment(
     endpoint_zones=2,
     oms=Cluster(instance_type="t3.large", least=2, most=10),
     frontend=Cluster(instance_type="t3.large", least=2, most=10),
+    oms_tasks=Tasks(cpu=1_024, memory=3_072, least=2, most=8),
+    ingest_tasks=Tasks(cpu=1_024, memory=3_072, least=2, most=2),
+    dashboard_tasks=Tasks(cpu=1_024, memory=2_048, least=2, most=8),
+    shells=False,
     redis=Redis(node_type="cache.r6g.large", shards=2, replicas=1, snapshot_days=30),
     log_days=30,
     point_in_time=True,

@@ -10,6 +10,7 @@ from spider_common import schema
 from stacks.backends import keep_state
 from stacks.constructs.audit import Trail, trail_arn
 from stacks.constructs.backups import Backups
+from stacks.constructs.buckets import AccessLogs
 from stacks.constructs.cache import Cache
 from stacks.constructs.doors import Acls, Doors
 from stacks.constructs.endpoints import Endpoints
@@ -118,7 +119,7 @@ class Foundation(TerraformStack):
             if sources:
                 queue.take_dead_letters_of(sources)
         self._table_arns = {name: table.arn for name, table in tables.items()}
-        self._queue_arns = {name: queue.arn for name, queue in queues.items()}
+        self._queue_arns = {name.removesuffix(".fifo"): queue.arn for name, queue in queues.items()}
         self._cache = Cache(
             self,
             "cache",
@@ -166,6 +167,9 @@ class Foundation(TerraformStack):
         }
 
     def _audit(self) -> None:
+        self._access_logs = AccessLogs(
+            self, "access-logs", environment=self._environment, account=self._account
+        )
         Trail(
             self,
             "trail",
@@ -185,6 +189,7 @@ class Foundation(TerraformStack):
             oms_subnets=by_zone(environment, subnets[OMS]),
             frontend_subnets=by_zone(environment, subnets[FRONTEND]),
             security_groups=self._doors.ids,
+            nat_gateways=self._net.ways_out,
             redis_address=self._cache.address,
             table_arns=self._table_arns,
             queue_arns=self._queue_arns,
@@ -193,6 +198,7 @@ class Foundation(TerraformStack):
             redis_credential_arn=self._redis_credential.arn,
             user_pool_id=self._users.pool,
             user_pool_client_id=self._users.client,
+            access_logs_bucket=self._access_logs.bucket,
             repository_urls={service: each.url for service, each in self._repositories.items()},
         )
 

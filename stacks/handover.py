@@ -30,7 +30,7 @@ def _says(description: str, example: str, *, keys: Sequence[str] = ()) -> msgspe
 
 _ARN: Final = "arn:aws:{}:us-east-1:123456789012:{}"
 _TABLES: Final = tuple(shape.name for shape in schema.TABLES)
-_QUEUES: Final = tuple(shape.name for shape in schema.QUEUES)
+_QUEUES: Final = tuple(shape.name.removesuffix(".fifo") for shape in schema.QUEUES)
 _Subnets = Annotated[Named, _says("the subnet of this kind in each zone", "subnet-0123456789abcdef0")]
 
 
@@ -40,13 +40,14 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     account_id: Annotated[str, _says("the AWS account, twelve digits", "123456789012")]
     vpc_id: Annotated[str, _says("the network", "vpc-0123456789abcdef0")]
     egress_addresses: Annotated[Named, _says("what venues are told", "192.0.2.1")]
+    nat_gateways: Annotated[Named, _says("by which each zone leaves", "nat-0123456789abcdef0")]
     public_subnets: _Subnets
     oms_subnets: _Subnets
     frontend_subnets: _Subnets
     security_groups: Annotated[Named, _says("by name", "sg-0123456789abcdef0", keys=GROUPS)]
     redis_address: Annotated[str, _says("of the shared cache, port 6379, TLS", "redis.example.com")]
     table_arns: Annotated[Named, _says("by name", _ARN.format("dynamodb", "table/any"), keys=_TABLES)]
-    queue_arns: Annotated[Named, _says("by name", _ARN.format("sqs", "any"), keys=_QUEUES)]
+    queue_arns: Annotated[Named, _says("by name, less its ending", _ARN.format("sqs", "any"), keys=_QUEUES)]
     stores_key_arn: Annotated[
         str, _says("encrypts tables, queues, cache, secrets and backups", _ARN.format("kms", "key/any"))
     ]
@@ -56,6 +57,7 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     ]
     user_pool_id: Annotated[str, _says("who may use the dashboard", "us-east-1_Example01")]
     user_pool_client_id: Annotated[str, _says("by which the dashboard asks", "0123456789example")]
+    access_logs_bucket: Annotated[str, _says("where the load balancer writes who asked", "access-logs")]
     repository_urls: Annotated[
         Named,
         _says(

@@ -18,6 +18,8 @@ Resources = Mapping[str, Mapping[str, Body]]
 
 _EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
 _WEB: Final = (80, 443)
+_TRUE: Final = (True, "true")
+"""The provider takes some switches as text."""
 
 # where each kind of store names the key it is encrypted with
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -87,7 +89,8 @@ def unencrypted(resources: Resources) -> Iterator[Problem]:
         if not any(_names(each.get("bucket"), "aws_s3_bucket", name) for each in settings):
             yield Problem(f"aws_s3_bucket.{name}", "give it a server_side_encryption_configuration")
     for name, body in resources.get("aws_launch_template", {}).items():
-        if not _within(body, ("block_device_mappings", "ebs", "encrypted")):
+        devices = body.get("block_device_mappings", [])
+        if not devices or not all(_within(each, ("ebs", "encrypted")) in _TRUE for each in devices):
             yield Problem(f"aws_launch_template.{name}", "set ebs.encrypted on each block device mapping")
 
 
@@ -113,7 +116,8 @@ def public_addresses(resources: Resources) -> Iterator[Problem]:
             if _within(body, path):
                 yield Problem(f"{kind}.{name}", f"set {'.'.join(path)} to false and leave by NAT")
     for name, body in resources.get("aws_launch_template", {}).items():
-        if any(each.get("associate_public_ip_address") for each in body.get("network_interfaces", [])):
+        interfaces = body.get("network_interfaces", [])
+        if any(each.get("associate_public_ip_address") in _TRUE for each in interfaces):
             yield Problem(f"aws_launch_template.{name}", "set associate_public_ip_address to false")
 
 

@@ -3,22 +3,42 @@
 from collections.abc import Mapping
 from typing import Final
 
-from cdktf import TerraformStack
+from cdktf import TerraformOutput, TerraformStack
 from constructs import Construct
 
+from spider_common import schema
+from spider_common.settings import CommonSettings, write
+from spider_common.telemetry import registry
+from stacks import tasks
+from stacks.alarms import Read, of_aws
 from stacks.backends import keep_state, state_of
+from stacks.constructs.balancer import Balancer
+from stacks.constructs.doors import DASHBOARD as DASHBOARD_PORT
+from stacks.constructs.firewall import Firewall
+from stacks.constructs.machines import Cluster
 from stacks.constructs.outputs import take_over
 from stacks.constructs.provider import use_aws
-from stacks.environments import Environment
+from stacks.constructs.releases import BlueGreen, release
+from stacks.constructs.scaling import Scaling
+from stacks.constructs.tasks import Logs, Roles, RollingService, SwitchedService, TaskDefinition
+from stacks.constructs.variables import variable
+from stacks.containers import BEATS, HEALTH_PATH, answers, definitions
+from stacks.containers import Logs as Stream
+from stacks.environments import Environment, Tasks, WayOut
 from stacks.foundation import FOUNDATION
 from stacks.guard import guard
 from stacks.handover import Handover
 
 SERVICES: Final = "services"
+_IMAGE: Final = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
 
 
 class Services(TerraformStack):
-    """Everything of one environment that stands on its foundation and can be made anew at any time."""
+    """Everything of one environment that stands on its foundation and can be made anew at any time.
+
+    Variables: `domain`, under which the dashboard is found; `machine_image`, the SSM parameter that names
+    what machines start with.
+    """
 
     def __init__(self, scope: Construct, *, environment: Environment, variables: Mapping[str, str]) -> None:
         name = f"{SERVICES}-{environment.name}"
@@ -29,3 +49,219 @@ class Services(TerraformStack):
         state = state_of(self, f"{FOUNDATION}-{environment.name}", variables)
         self._handed: Handover = take_over(state, environment=environment)
         use_aws(self, environment=environment, account=self._handed.account_id, stack=SERVICES)
+        self._clusters()
+        self._copying()
+        self._dashboard()
+
+    def _clusters(self) -> None:
+        environment, handed = self._environment, self._handed
+        image = variable(
+            self,
+            "machine_image",
+            says="the SSM parameter that names an ECS-optimised image",
+            condition='startswith(var.machine_image, "/")',
+            default=_IMAGE,
+        )
+        shells = Logs(self, "shells", environment=environment, key=handed.logs_key_arn).group
+        by_way = {way.name: [handed.oms_subnets[zone] for zone in way.zones] for way in environment.ways_out}
+        self._oms, self._frontend = (
+            Cluster(
+                self,
+                name,
+                environment=environment,
+                size=size,
+                parts=parts,
+                group=handed.security_groups["machines"],
+                image=image,
+                logs_key=handed.logs_key_arn,
+                shells=shells,
+            )
+            for name, size, parts in (
+                ("oms", environment.oms, by_way),
+                ("frontend", environment.frontend, {"all": list(handed.frontend_subnets.values())}),
+            )
+        )
+
+    def _copying(self) -> None:
+        """Order service and ingest: one ECS service of each for every way out, which knows its address."""
+        environment, handed = self._environment, self._handed
+        sizes = {"oms": environment.oms_tasks, "ingest": environment.ingest_tasks}
+        settings = {"oms": tasks.oms, "ingest": tasks.ingest}
+        for service, size in sizes.items():
+            logs = Logs(self, service, environment=environment, key=handed.logs_key_arn).group
+            for way in environment.ways_out:
+                definition = self._definition(
+                    service, way, size, settings[service](environment, handed, way), logs
+                )
+                self._rolling(service, way, size, definition)
+
+    def _definition(
+        self, service: str, way: WayOut, size: Tasks, settings: CommonSettings, logs: str
+    ) -> TaskDefinition:
+        containers = definitions(
+            environment=self._environment,
+            service=service,
+            tasks=size,
+            image=self._image(service),
+            variables=write(settings),
+            healthy=BEATS,
+            drain_s=tasks.drain_s(settings),
+            logs=Stream(group=logs, stream=way.name),
+        )
+        return TaskDefinition(
+            self,
+            f"{service}-{way.name}",
+            environment=self._environment,
+            containers=containers,
+            tasks=size,
+            roles=self._roles(service),
+        )
+
+    def _rolling(self, service: str, way: WayOut, size: Tasks, definition: TaskDefinition) -> None:
+        environment, name = self._environment, f"{service}-{way.name}"
+        ways = len(environment.ways_out)
+        running = RollingService(
+            self,
+            name,
+            environment=environment,
+            cluster=self._oms.arn,
+            provider=self._oms.providers[way.name],
+            definition=definition.arn,
+            subnets=[self._handed.oms_subnets[zone] for zone in way.zones],
+            group=self._handed.security_groups["oms"],
+            desired=size.least // ways,
+            alarms=(),
+        )
+        if size.most > size.least:
+            scaling = Scaling(
+                self,
+                name,
+                cluster=self._oms.name,
+                service=running.name,
+                least=size.least // ways,
+                most=size.most // ways,
+                after=running.ready,
+            )
+            scaling.by_backlog(
+                reads=backlog(environment, cluster=self._oms.name),
+                backlog_each=backlog_each(environment),
+            )
+
+    def _dashboard(self) -> None:
+        environment, handed = self._environment, self._handed
+        service, size = "dashboard", environment.dashboard_tasks
+        domain = variable(
+            self,
+            "domain",
+            says="the name under which the dashboard is found, as in spider.example.com",
+            condition='can(regex("^([a-z0-9-]+[.])+[a-z]{2,}$", var.domain))',
+        )
+        balancer = Balancer(
+            self,
+            "balancer",
+            environment=environment,
+            domain=domain,
+            vpc=handed.vpc_id,
+            subnets=list(handed.public_subnets.values()),
+            group=handed.security_groups["alb"],
+            port=DASHBOARD_PORT,
+            health_path=HEALTH_PATH,
+            logs=handed.access_logs_bucket,
+        )
+        Firewall(self, "firewall", environment=environment, balancer=balancer.arn, key=handed.logs_key_arn)
+        logs = Logs(self, service, environment=environment, key=handed.logs_key_arn).group
+        definition = TaskDefinition(
+            self,
+            service,
+            environment=environment,
+            containers=definitions(
+                environment=environment,
+                service=service,
+                tasks=size,
+                image=self._image(service),
+                variables={},
+                healthy=answers(DASHBOARD_PORT),
+                drain_s=20,
+                logs=Stream(group=logs, stream="all"),
+                port=DASHBOARD_PORT,
+            ),
+            tasks=size,
+            roles=self._roles(service),
+        )
+        (provider,) = self._frontend.providers.values()
+        running = SwitchedService(
+            self,
+            service,
+            environment=environment,
+            cluster=self._frontend.arn,
+            provider=provider,
+            definition=definition.arn,
+            subnets=list(handed.frontend_subnets.values()),
+            group=handed.security_groups["frontend"],
+            desired=size.least,
+            port=DASHBOARD_PORT,
+            target_group=balancer.target_groups["blue"][1],
+            listener=balancer.ready,
+        )
+        if size.most > size.least:
+            Scaling(
+                self,
+                service,
+                cluster=self._frontend.name,
+                service=running.name,
+                least=size.least,
+                most=size.most,
+                after=running.ready,
+            )
+        BlueGreen(
+            self,
+            service,
+            environment=environment,
+            account=handed.account_id,
+            cluster=self._frontend.name,
+            service=running.name,
+            listener=balancer.listener,
+            target_groups=balancer.target_groups,
+            alarms=(),
+        )
+        self._output("dashboard_address", balancer.address, "what the domain's record points to")
+        self._output("certificate_records", balancer.records, "what proves that the domain is ours")
+        self._output(
+            "dashboard_release",
+            release(definition=definition.arn, container=service, port=DASHBOARD_PORT, provider=provider),
+            "the AppSpec by which CodeDeploy replaces the dashboard",
+        )
+
+    def _image(self, service: str) -> str:
+        return f"{self._handed.repository_urls[service]}:{self._environment.image_tag}"
+
+    def _roles(self, service: str) -> Roles:
+        account, name = self._handed.account_id, self._environment.named(service)
+        return Roles(
+            task=f"arn:aws:iam::{account}:role/{name}-task",
+            execution=f"arn:aws:iam::{account}:role/{name}-execution",
+        )
+
+    def _output(self, name: str, value: str, says: str) -> None:
+        TerraformOutput(self, name, value=value, description=says, static_id=True)
+
+
+def backlog(environment: Environment, *, cluster: str) -> dict[str, Read]:
+    """What `backlog_each` counts with: what waits in the queue, and who works on it, by way out."""
+    waiting = of_aws(registry.QUEUE_DEPTH, "Average", environment.named(schema.COPY.name))
+    running = {
+        f"running_{way.name}": of_aws(
+            registry.TASKS_RUNNING, "Average", cluster, environment.named(f"oms-{way.name}")
+        )
+        for way in environment.ways_out
+    }
+    return {"waiting": waiting, **running}
+
+
+def backlog_each(environment: Environment) -> str:
+    """Messages that wait for each task of all ways out, which share one queue.
+
+    A way whose tasks are not counted yet counts as none, and of no task as one.
+    """
+    running = " + ".join(f"FILL(running_{way.name}, 0)" for way in environment.ways_out)
+    return f"FILL(waiting, 0) / IF({running} > 1, {running}, 1)"

@@ -141,3 +141,21 @@ def read(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
         except msgspec.ValidationError as error:
             raise BadSetting(f"{variable}: {error}") from error
     return msgspec.convert(written, kind, strict=False)
+
+
+def write(settings: CommonSettings) -> dict[str, str]:
+    """The environment from which `read` makes these settings, every field named but those that are empty.
+
+    ECS takes variables with an empty value out of a task definition, so empty is said by saying nothing.
+
+    Raises:
+        BadSetting: a field is empty that would then get a default that is not.
+    """
+    written = {}
+    for field in msgspec.structs.fields(settings):
+        variable, value = PREFIX + field.name.upper(), getattr(settings, field.name)
+        if value != "":
+            written[variable] = str(value).lower() if isinstance(value, bool) else str(value)
+        elif field.default != "":
+            raise BadSetting(f"{variable}: cannot be emptied by leaving it out; give it a value")
+    return written

@@ -30,6 +30,7 @@ class Network(Construct):
         vpc_id: the network.
         subnets: layer -> the ids of its subnets, zone by zone.
         private_route_tables: one for each zone.
+        ways_out: zone -> the NAT gateway by which its private subnets leave.
         addresses: the two Elastic IPs.
     """
 
@@ -52,8 +53,11 @@ class Network(Construct):
         internet = InternetGateway(self, "internet", vpc_id=vpc.id, tags={"Name": environment.name})
         self._public_routes(internet)
         nat = self._nat([each.allocation_id for each in elastic], internet)
+        self.ways_out: dict[str, str] = {
+            zone: nat[number % len(nat)] for number, zone in enumerate(environment.zones)
+        }
         self.private_route_tables = [
-            self._private_routes(number, nat[number % len(nat)]) for number in range(len(environment.zones))
+            self._private_routes(number, gateway) for number, gateway in enumerate(self.ways_out.values())
         ]
 
     def _layer(self, layer: str) -> list[str]:

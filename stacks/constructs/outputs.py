@@ -24,9 +24,10 @@ def hand_over(stack: cdktf.TerraformStack, handover: Handover, *, environment: E
 
 def take_over(state: cdktf.TerraformRemoteState, *, environment: Environment) -> Handover:
     """The fields as references into another stack's state, each text by itself."""
+    # a key is an attribute rather than a quoted index, whose quotes would end a text of JSON that holds it
     values = {
         each.name: (
-            {key: state.get_string(f'{each.name}["{key}"]') for key in each.keys}
+            {key: state.get_string(f"{each.name}.{key}") for key in each.keys}
             if each.keys
             else state.get_string(each.name)
         )

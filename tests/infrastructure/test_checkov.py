@@ -25,8 +25,22 @@ ACCEPTED = {
         "CKV_AWS_144",
         "trail_kept_bucket_",
     ): "the trail is of all regions, and locked where it is",
+    (
+        "CKV_AWS_18",
+        "access-logs_bucket_",
+    ): "a log of who reads the logs would need one itself",
+    ("CKV2_AWS_62", "access-logs_bucket_"): "nothing acts on a file of access logs",
+    ("CKV_AWS_144", "access-logs_bucket_"): "access logs may be lost with their region",
+    ("CKV_AWS_145", "access-logs_bucket_"): "a load balancer can write with S3's own keys only",
     ("CKV2_AWS_57", "redis_secret_"): "turned by the rotation that is deployed with the services",
     ("CKV2_AWS_5", "doors_"): "worn by what the services stack makes, or by endpoints that dev has not",
+    ("CKV_AWS_338", "dashboard-logs_"): "the table says how long logs are kept",
+    ("CKV_AWS_338", "firewall_logs_"): "the table says how long logs are kept",
+    ("CKV_AWS_338", "ingest-logs_"): "the table says how long logs are kept",
+    ("CKV_AWS_338", "oms-logs_"): "the table says how long logs are kept",
+    ("CKV_AWS_338", "shells-logs_"): "the table says how long logs are kept",
+    ("CKV_AWS_150", "balancer_"): "outside prod an environment can be taken down by one command",
+    ("CKV_AWS_378", "balancer_"): "TLS ends at the balancer; behind it are private subnets, group to group",
     ("CKV2_AWS_50", "cache_cluster_"): "dev has one node: a cache that may be lost",
 }
 
@@ -54,12 +68,15 @@ def reason(check: Mapping[str, Any]) -> tuple[str, str] | None:
     return next(matching, None)
 
 
-def test_nothing_is_found_that_is_not_accepted(found: Mapping[str, dict[str, Any]], name: str) -> None:
-    """More than 250 checks ran on each stack, all could read it, and each that failed has its reason."""
-    failed = found[f"foundation-{name}"]["results"]["failed_checks"]
-    summary = found[f"foundation-{name}"]["summary"]
+@pytest.mark.parametrize(("stack", "ran"), [("foundation", 250), ("services", 70)])
+def test_nothing_is_found_that_is_not_accepted(
+    found: Mapping[str, dict[str, Any]], stack: str, ran: int, name: str
+) -> None:
+    """Enough checks ran on each stack, all could read it, and each that failed has its reason."""
+    failed = found[f"{stack}-{name}"]["results"]["failed_checks"]
+    summary = found[f"{stack}-{name}"]["summary"]
     assert [(each["check_id"], each["resource"]) for each in failed if reason(each) is None] == []
-    assert summary["passed"] + summary["failed"] > 250
+    assert summary["passed"] + summary["failed"] > ran
     assert summary["parsing_errors"] == 0
 
 

@@ -24,6 +24,19 @@ WRONG: list[tuple[Environment, dict[str, Any], str]] = [
     (DEV, {"nat_gateways": 3}, "1 carries both addresses, 2 carry one each"),
     (DEV, {"endpoint_zones": 3}, "endpoint_zones: 3; there are two zones"),
     (DEV, {"oms": environments.Cluster(instance_type="t3.small", least=3, most=2)}, "oms: least 3, most 2"),
+    (DEV, {"oms": environments.Cluster(instance_type="t2.nano", least=1, most=3)}, "t2.nano is not measured"),
+    (
+        DEV,
+        {"oms": environments.Cluster(instance_type="t3.small", least=1, most=2)},
+        "needs 3 machines; most is 2",
+    ),
+    (
+        PROD,
+        {"oms": environments.Cluster(instance_type="t3.large", least=1, most=10)},
+        "2 gateways share them",
+    ),
+    (DEV, {"oms_tasks": environments.Tasks(cpu=256, memory=1_024, least=1, most=1)}, "do not fit a machine"),
+    (DEV, {"dashboard_tasks": environments.Tasks(cpu=1, memory=1, least=2, most=1)}, "tasks least 2, most 1"),
     (DEV, {"log_days": 8}, "log_days: 8; CloudWatch takes"),
     (DEV, {"backup_minutes": 100}, "backup_minutes: 100; choose of"),
     (DEV, {"rpo_minutes": 60}, "misses rpo_minutes 60; back up oftener"),
@@ -92,3 +105,11 @@ def test_the_table_is_what_the_architecture_states() -> None:
         "staging": (2, "t3.medium", "cache.t3.small", False, 14, False, False),
         "prod": (2, "t3.large", "cache.r6g.large", True, 30, True, True),
     }
+
+
+def test_each_zone_leaves_by_one_way(name: str) -> None:
+    """There is a way for each gateway, named for its zone, and every zone has exactly one."""
+    ways = ENVIRONMENTS[name].ways_out
+    assert [way.name for way in ways] == ["a", "b"][: ENVIRONMENTS[name].nat_gateways]
+    assert sorted(zone for way in ways for zone in way.zones) == sorted(ENVIRONMENTS[name].zones)
+    assert all(way.zones[0].endswith(way.name) for way in ways)

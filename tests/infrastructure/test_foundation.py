@@ -1,37 +1,16 @@
 """Laws of the foundation, read from the configuration that Terraform gets."""
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Any
 
 import msgspec
 
 from spider_common import schema
 from stacks.environments import ENVIRONMENTS
+from stacks.handover import SERVICES
 from stacks.rules import STATEFUL, problems
-
-Body = dict[str, Any]
-Configuration = dict[str, Any]
-
-
-def of(configuration: Configuration, kind: str) -> dict[str, Body]:
-    """The resources of one type, by name."""
-    found: dict[str, Body] = configuration["resource"].get(kind, {})
-    return found
-
-
-def one(configuration: Configuration, kind: str) -> Body:
-    """The only resource of a type."""
-    (body,) = of(configuration, kind).values()
-    return body
-
-
-def named(configuration: Configuration, reference: str) -> Body:
-    """The resource that `${type.name.attribute}` refers to."""
-    kind, name, _ = reference.removeprefix("${").removesuffix("}").split(".")
-    return of(configuration, kind)[name]
+from tests.infrastructure.reading import Body, Configuration, differences, named, of, one
 
 
 def test_no_stack_breaks_a_rule(configuration: Configuration, name: str) -> None:
@@ -264,9 +243,33 @@ def test_the_audit_trail_cannot_be_taken_back(configuration: Configuration, name
     assert one(configuration, "aws_cloudtrail")["enable_log_file_validation"] is True
     lock = one(configuration, "aws_s3_bucket_object_lock_configuration")["rule"]["default_retention"]
     assert lock == {"mode": "COMPLIANCE", "days": ENVIRONMENTS[name].audit_days}
-    assert one(configuration, "aws_s3_bucket")["object_lock_enabled"] is True
-    blocked = one(configuration, "aws_s3_bucket_public_access_block")
-    assert all(value for key, value in blocked.items() if key.startswith(("block", "ignore", "restrict")))
+    trail = one(configuration, "aws_cloudtrail")["s3_bucket_name"]
+    assert named(configuration, trail)["object_lock_enabled"] is True
+
+
+def test_no_bucket_is_open_to_anybody(configuration: Configuration) -> None:
+    """Each bucket is closed to the public, keeps versions, and refuses who does not come by TLS."""
+    buckets = of(configuration, "aws_s3_bucket")
+    assert len(buckets) == 2
+    for kind in ("public_access_block", "versioning", "policy", "lifecycle_configuration"):
+        assert len(of(configuration, f"aws_s3_bucket_{kind}")) == len(buckets)
+    for blocked in of(configuration, "aws_s3_bucket_public_access_block").values():
+        assert all(value for key, value in blocked.items() if key.startswith(("block", "ignore", "restrict")))
+    for policy in of(configuration, "aws_s3_bucket_policy").values():
+        (refused,) = (
+            each for each in msgspec.json.decode(policy["policy"])["Statement"] if each["Effect"] == "Deny"
+        )
+        assert refused["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_an_image_tag_always_means_the_same_image(configuration: Configuration, name: str) -> None:
+    """Each service has a repository whose tags never move and whose images are scanned."""
+    repositories = {body["name"]: body for body in of(configuration, "aws_ecr_repository").values()}
+    assert set(repositories) == {ENVIRONMENTS[name].named(service) for service in SERVICES}
+    for body in repositories.values():
+        assert body["image_tag_mutability"] == "IMMUTABLE"
+        assert body["image_scanning_configuration"]["scan_on_push"] is True
+        assert named(configuration, body["encryption_configuration"][0]["kms_key"])
 
 
 def test_each_table_is_backed_up_within_the_rpo(configuration: Configuration, name: str) -> None:
@@ -281,25 +284,12 @@ def test_each_table_is_backed_up_within_the_rpo(configuration: Configuration, na
     assert rule["lifecycle"]["delete_after"] == row.backup_days
 
 
-def leaves(body: Any, at: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value in a configuration with its path."""
-    if isinstance(body, dict):
-        for key, value in body.items():
-            if key != "//":
-                yield from leaves(value, f"{at}.{key}")
-    elif isinstance(body, list):
-        for number, value in enumerate(body):
-            yield from leaves(value, f"{at}[{number}]")
-    else:
-        yield at, body
-
-
 DIFFERENT = {
     # what the table's fields change, by the end of the path
     "nat_gateways": ("aws_nat_gateway", "aws_route.network_private-b-out"),
     "endpoint_zones": ("aws_vpc_endpoint.",),
     "redis": ("aws_elasticache_replication_group.",),
-    "log_days": (".retention_in_days",),
+    "log_days": (".retention_in_days", "access-logs_kept"),
     "point_in_time": (".point_in_time_recovery.enabled",),
     "backup": (".schedule", ".delete_after"),
     "protected": (
@@ -319,19 +309,7 @@ def test_environments_differ_only_where_the_table_says_so(
 ) -> None:
     """With names and networks made equal, what still differs is named by a field of the table."""
     allowed = tuple(itertools.chain.from_iterable(DIFFERENT.values()))
-    seen: dict[str, dict[str, Any]] = {}
-    for name, configuration in configurations.items():
-        whole = msgspec.json.encode(configuration["resource"]).decode()
-        cidr = ENVIRONMENTS[name].cidr.removesuffix(".0.0/16")
-        whole = re.sub(rf"\b{name}\b", "ENV", whole)
-        same = whole.replace(cidr, "NET")
-        seen[name] = dict(leaves(msgspec.json.decode(same)))
-    different = {
-        path
-        for one_, other in itertools.combinations(seen.values(), 2)
-        for path in one_.keys() | other.keys()
-        if one_.get(path) != other.get(path)
-    }
+    different = differences(configurations)
     assert [path for path in sorted(different) if not any(each in path for each in allowed)] == []
     unused = [each for each in allowed if not any(each in path for path in different)]
     assert unused == []

@@ -8,7 +8,7 @@ import msgspec
 from stacks.environments import ENVIRONMENTS
 from stacks.handover import Handover, outputs, stand_in
 
-READ = re.compile(r"terraform_remote_state\.state\.outputs\.(\w+)(?:\[\\\"(.+?)\\\"\])?")
+READ = re.compile(r"terraform_remote_state\.state\.outputs\.(\w+)(?:\.([\w-]+))?")
 
 
 def test_the_foundation_writes_the_whole_contract(configuration: dict[str, Any], name: str) -> None:

@@ -6,12 +6,12 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from stacks.environments import ENVIRONMENTS
+from stacks.handover import stand_in
 
 TERRAFORM = shutil.which("terraform")
 OFFLINE = {
@@ -33,11 +33,19 @@ OFFLINE = {
 }
 VARIABLES = {
     "TF_VAR_account_id": "123456789012",
+    "TF_VAR_domain": "spider.example.com",
     "TF_VAR_redis_first_password": "sixteen-and-more",
     "CHECKPOINT_DISABLE": "1",
 }
 # Read from the plans. Who adds a resource says so here.
-PLANNED = {"dev": 117, "staging": 128, "prod": 129}
+PLANNED = {
+    "foundation-dev": 123,
+    "foundation-staging": 134,
+    "foundation-prod": 135,
+    "services-dev": 48,
+    "services-staging": 59,
+    "services-prod": 59,
+}
 
 pytestmark = pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH")
 
@@ -57,14 +65,19 @@ def terraform(place: Path, *arguments: str, variables: Mapping[str, str] = VARIA
 
 @pytest.fixture(scope="module")
 def places(files: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """Environment -> a directory in which terraform is ready to plan its foundation without an account."""
+    """Stack -> a directory in which terraform is ready to plan it without an account.
+
+    In the place of a foundation's state there is a stand-in for its services to read.
+    """
     whole = tmp_path_factory.mktemp("terraform")
     ready: dict[str, Path] = {}
     first: Path | None = None
-    for name in ENVIRONMENTS:
-        ready[name] = place = whole / name
-        place.mkdir()
-        shutil.copy(files[f"foundation-{name}"], place)
+    for row in ENVIRONMENTS.values():
+        (whole / f"foundation-{row.name}.tfstate").write_bytes(stand_in(row))
+    for stack, file in files.items():
+        ready[stack] = place = whole / "cdktf.out/stacks" / stack
+        place.mkdir(parents=True)
+        shutil.copy(file, place)
         (place / "zz_override.tf.json").write_text(json.dumps(OFFLINE))
         if first is None:
             first = place
@@ -78,43 +91,61 @@ def places(files: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     return ready
 
 
-def test_a_configuration_is_valid(places: Mapping[str, Path], name: str) -> None:
+@pytest.fixture(params=["foundation", "services"])
+def stack(request: pytest.FixtureRequest, name: str) -> str:
+    """Each stack of each environment in turn."""
+    return f"{request.param}-{name}"
+
+
+def test_a_configuration_is_valid(places: Mapping[str, Path], stack: str) -> None:
     """Every type, field and reference is one that the provider knows."""
-    code, said = terraform(places[name], "validate", "-no-color")
+    code, said = terraform(places[stack], "validate", "-no-color")
     assert code == 0, said
     assert "Warning" not in said
 
 
 def test_a_plan_needs_no_account_and_makes_what_was_written(
-    places: Mapping[str, Path], configurations: Mapping[str, Any], name: str
+    places: Mapping[str, Path], files: Mapping[str, Path], stack: str
 ) -> None:
     """An empty account gets each resource once, and nothing is changed or destroyed."""
-    place = places[name]
+    place = places[stack]
     code, said = terraform(place, "plan", "-input=false", "-no-color", "-out=made.tfplan")
     assert code == 0, said
     code, shown = terraform(place, "show", "-json", "made.tfplan")
     assert code == 0, shown
     changes = msgspec.json.decode(shown)["resource_changes"]
+    written = msgspec.json.decode(files[stack].read_bytes())["resource"]
     assert {tuple(each["change"]["actions"]) for each in changes} == {("create",)}
-    assert len(changes) == sum(map(len, configurations[name]["resource"].values())) == PLANNED[name]
+    assert len(changes) == sum(map(len, written.values())) == PLANNED[stack]
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("planned", "variable", "value", "said"),
     [
-        ("TF_VAR_account_id", "12", "Set account_id: the AWS account, twelve digits."),
-        ("TF_VAR_account_id", None, 'variable "account_id" is not set'),
-        ("TF_VAR_redis_first_password", "short", "Set redis_first_password: at least 16 characters"),
+        ("foundation-dev", "TF_VAR_account_id", "12", "Set account_id: the AWS account, twelve digits."),
+        ("foundation-dev", "TF_VAR_account_id", None, 'variable "account_id" is not set'),
+        (
+            "foundation-dev",
+            "TF_VAR_redis_first_password",
+            "short",
+            "Set redis_first_password: at least 16 characters",
+        ),
+        (
+            "services-dev",
+            "TF_VAR_domain",
+            "https://x",
+            "Set domain: the name under which the dashboard is found",
+        ),
     ],
-    ids=["wrong-account", "no-account", "short-password"],
+    ids=["wrong-account", "no-account", "short-password", "no-domain"],
 )
 def test_a_missing_or_wrong_variable_is_named(
-    places: Mapping[str, Path], variable: str, value: str | None, said: str
+    places: Mapping[str, Path], planned: str, variable: str, value: str | None, said: str
 ) -> None:
     """The error says which and what it should be, before anything is planned."""
     given = {key: each for key, each in VARIABLES.items() if key != variable}
     if value is not None:
         given[variable] = value
-    code, answer = terraform(places["dev"], "plan", "-input=false", "-no-color", variables=given)
+    code, answer = terraform(places[planned], "plan", "-input=false", "-no-color", variables=given)
     assert code == 1
     assert said in " ".join(answer.replace("│", " ").split())

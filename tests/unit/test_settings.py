@@ -19,6 +19,23 @@ def test_a_variable_is_read_by_its_name() -> None:
     assert (read.owner, read.timing.lease) == ("task-7", 20_000_000_000)
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [OmsSettings(), OmsSettings(owner="task-7", tasks=20, names_prefix="dev-"), IngestSettings(hold_ms=1)],
+)
+def test_what_is_written_is_read_back(chosen: OmsSettings | IngestSettings) -> None:
+    """An environment made from settings makes them again, and says nothing of what is empty."""
+    written = settings.write(chosen)
+    assert settings.read(type(chosen), written) == chosen
+    assert "" not in written.values()
+
+
+def test_what_cannot_be_written_is_named() -> None:
+    """A setting that is emptied would come back as its default, so it is refused."""
+    with pytest.raises(BadSetting, match="SPIDER_AWS_REGION: cannot be emptied"):
+        settings.write(OmsSettings(aws_region=""))
+
+
 @pytest.mark.parametrize("name", ["SPIDER_LEESE_MS", "SPIDER_", "SPIDER_SWEEP_MS"])
 def test_an_unknown_variable_is_named(name: str) -> None:
     """A misspelt setting is not a default; those there are stand in the error."""

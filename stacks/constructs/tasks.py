@@ -1,0 +1,201 @@
+"""What runs: task definitions, and the services that keep them running."""
+
+from collections.abc import Sequence
+
+import msgspec
+from cdktf import ITerraformDependable, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.ecs_service import (
+    EcsService,
+    EcsServiceAlarms,
+    EcsServiceCapacityProviderStrategy,
+    EcsServiceDeploymentCircuitBreaker,
+    EcsServiceDeploymentController,
+    EcsServiceLoadBalancer,
+    EcsServiceNetworkConfiguration,
+    EcsServiceOrderedPlacementStrategy,
+)
+from cdktf_cdktf_provider_aws.ecs_task_definition import EcsTaskDefinition
+from constructs import Construct
+
+from stacks.environments import Environment, Tasks
+
+
+class Logs(Construct):
+    """A retained log group, encrypted with our key.
+
+    Attributes:
+        group: its name, `/ENVIRONMENT/NAME`.
+    """
+
+    def __init__(self, scope: Construct, name: str, *, environment: Environment, key: str) -> None:
+        super().__init__(scope, f"{name}-logs")
+        group = CloudwatchLogGroup(
+            self,
+            "group",
+            name=f"/{environment.name}/{name}",
+            retention_in_days=environment.log_days,
+            kms_key_id=key,
+        )
+        self.group: str = group.name
+
+
+class Roles(msgspec.Struct, frozen=True, kw_only=True):
+    """The ARNs of what a task may do, and of what ECS may do to start it."""
+
+    task: str
+    execution: str
+
+
+class TaskDefinition(Construct):
+    """A task in a network interface of its own, on machines of ours."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: Environment,
+        containers: str,
+        tasks: Tasks,
+        roles: Roles,
+    ) -> None:
+        super().__init__(scope, f"{name}-task")
+        definition = EcsTaskDefinition(
+            self,
+            "definition",
+            family=environment.named(name),
+            requires_compatibilities=["EC2"],
+            network_mode="awsvpc",
+            cpu=str(tasks.cpu),
+            memory=str(tasks.memory),
+            task_role_arn=roles.task,
+            execution_role_arn=roles.execution,
+            container_definitions=containers,
+        )
+        self.arn: str = definition.arn
+
+
+class RollingService(Construct):
+    """A service that is released task by task, the new one first. A release that fails is taken back.
+
+    Two tasks of different releases work side by side for a while: leases keep them apart.
+
+    Attributes:
+        name: as ECS calls it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: Environment,
+        cluster: str,
+        provider: str,
+        definition: str,
+        subnets: Sequence[str],
+        group: str,
+        desired: int,
+        alarms: Sequence[str],
+    ) -> None:
+        """`desired`: how many at first; `alarms`: the names of those that take a release back."""
+        super().__init__(scope, f"{name}-service")
+        service = EcsService(
+            self,
+            "service",
+            name=environment.named(name),
+            cluster=cluster,
+            task_definition=definition,
+            desired_count=desired,
+            capacity_provider_strategy=[
+                EcsServiceCapacityProviderStrategy(capacity_provider=provider, base=0, weight=1)
+            ],
+            ordered_placement_strategy=spread(),
+            network_configuration=EcsServiceNetworkConfiguration(
+                subnets=list(subnets), security_groups=[group], assign_public_ip=False
+            ),
+            deployment_controller=EcsServiceDeploymentController(type="ECS"),
+            deployment_minimum_healthy_percent=100,
+            deployment_maximum_percent=200,
+            deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
+            alarms=EcsServiceAlarms(alarm_names=list(alarms), enable=True, rollback=True) if alarms else None,
+            enable_execute_command=environment.shells,
+            enable_ecs_managed_tags=True,
+            propagate_tags="SERVICE",
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
+        )
+        self.name: str = environment.named(name)
+        self.ready: ITerraformDependable = service
+
+
+class SwitchedService(Construct):
+    """A service whose releases CodeDeploy puts beside the running one and then switches the balancer over.
+
+    Terraform makes the first; what runs afterwards is CodeDeploy's.
+
+    Attributes:
+        name: as ECS calls it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        environment: Environment,
+        cluster: str,
+        provider: str,
+        definition: str,
+        subnets: Sequence[str],
+        group: str,
+        desired: int,
+        port: int,
+        target_group: str,
+        listener: ITerraformDependable,
+    ) -> None:
+        super().__init__(scope, f"{name}-service")
+        service = EcsService(
+            self,
+            "service",
+            name=environment.named(name),
+            cluster=cluster,
+            task_definition=definition,
+            desired_count=desired,
+            capacity_provider_strategy=[
+                EcsServiceCapacityProviderStrategy(capacity_provider=provider, base=0, weight=1)
+            ],
+            ordered_placement_strategy=spread(),
+            network_configuration=EcsServiceNetworkConfiguration(
+                subnets=list(subnets), security_groups=[group], assign_public_ip=False
+            ),
+            deployment_controller=EcsServiceDeploymentController(type="CODE_DEPLOY"),
+            load_balancer=[
+                EcsServiceLoadBalancer(
+                    container_name=name, container_port=port, target_group_arn=target_group
+                )
+            ],
+            health_check_grace_period_seconds=60,
+            enable_execute_command=environment.shells,
+            enable_ecs_managed_tags=True,
+            propagate_tags="SERVICE",
+            lifecycle=TerraformResourceLifecycle(
+                ignore_changes=[
+                    "capacity_provider_strategy",
+                    "desired_count",
+                    "load_balancer",
+                    "task_definition",
+                ]
+            ),
+            depends_on=[listener],
+        )
+        self.name: str = environment.named(name)
+        self.ready: ITerraformDependable = service
+
+
+def spread() -> list[EcsServiceOrderedPlacementStrategy]:
+    """Over the zones, then over the machines: what fails takes as little with it as can be."""
+    return [
+        EcsServiceOrderedPlacementStrategy(type="spread", field=field)
+        for field in ("attribute:ecs.availability-zone", "instanceId")
+    ]
