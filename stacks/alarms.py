@@ -321,8 +321,3 @@ ROLLBACK: Final[Mapping[str, tuple[str, ...]]] = {
     DASHBOARD: ("dashboard-errors",),
 }
 """Service -> the alarms that take a release of it back."""
-
-
-def rollback_alarms(environment: Environment, service: str) -> list[str]:
-    """The names, as deployed, of the alarms that take a release of a service back."""
-    return [environment.named(name) for name in ROLLBACK[service]]

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from spider_common.service import HEARTBEAT_S
 from stacks.environments import Environment, Tasks
 
 USER: Final = "10001:10001"
@@ -20,17 +19,15 @@ STOP_MARGIN_S: Final = 10
 LONGEST_STOP_S: Final = 120
 """What ECS grants at most on machines of one's own."""
 
+START_S: Final = 240
+"""How long a start may take: reconciling waits a minute for accounts, and venues may be slow."""
+
 COLLECTOR: Final = "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3"
 COLLECTOR_CPU: Final = 128
 COLLECTOR_MIB: Final = 192
 SLOW_MS: Final = 1_000
 """A trace that took longer is kept, as is one with an error; of the others a few are."""
 _KEPT_PERCENT: Final = 5
-
-_LATE_S: Final = 4 * HEARTBEAT_S
-_BEATS: Final = f"import os,sys,time; sys.exit(time.time() - os.stat('{HEARTBEAT}').st_mtime > {_LATE_S:.0f})"
-BEATS: Final = ("CMD", "python", "-c", _BEATS)
-"""Healthy while the event loop turns: the file that it touches is young."""
 
 
 def answers(port: int) -> tuple[str, ...]:
@@ -80,13 +77,12 @@ def definitions(
         "memory": tasks.memory - COLLECTOR_MIB,
         "stopTimeout": stop_s,
         "environment": _pairs(variables),
-        # a start that has to reconcile beats from its first second on
         "healthCheck": {
             "command": list(healthy),
             "interval": 10,
             "timeout": 5,
             "retries": 3,
-            "startPeriod": 60,
+            "startPeriod": START_S,
         },
         "portMappings": [{"containerPort": port, "hostPort": port, "protocol": "tcp"}] if port else [],
         "ulimits": [

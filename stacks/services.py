@@ -6,12 +6,11 @@ from typing import Final
 from cdktf import TerraformOutput, TerraformStack
 from constructs import Construct
 
-from spider_common import schema
 from spider_common.settings import CommonSettings, write
-from spider_common.telemetry import registry
+from spider_common.telemetry.health import is_serving
 from stacks import tasks
-from stacks.alarms import Read, of_aws
 from stacks.backends import keep_state, state_of
+from stacks.constructs.alarms import Alarms
 from stacks.constructs.balancer import Balancer
 from stacks.constructs.doors import DASHBOARD as DASHBOARD_PORT
 from stacks.constructs.firewall import Firewall
@@ -21,8 +20,9 @@ from stacks.constructs.provider import use_aws
 from stacks.constructs.releases import BlueGreen, release
 from stacks.constructs.scaling import Scaling
 from stacks.constructs.tasks import Logs, Roles, RollingService, SwitchedService, TaskDefinition
+from stacks.constructs.tracing import Tracing
 from stacks.constructs.variables import variable
-from stacks.containers import BEATS, HEALTH_PATH, answers, definitions
+from stacks.containers import HEALTH_PATH, HEARTBEAT, answers, definitions
 from stacks.containers import Logs as Stream
 from stacks.environments import Environment, Tasks, WayOut
 from stacks.foundation import FOUNDATION
@@ -50,6 +50,17 @@ class Services(TerraformStack):
         self._handed: Handover = take_over(state, environment=environment)
         use_aws(self, environment=environment, account=self._handed.account_id, stack=SERVICES)
         self._clusters()
+        self._door()
+        self._alarms = Alarms(
+            self,
+            "alarms",
+            environment=environment,
+            account=self._handed.account_id,
+            services=tasks.running(environment),
+            nat_gateways={way.name: self._handed.nat_gateways[way.zones[0]] for way in environment.ways_out},
+            balancer=self._balancer.metric_name,
+        )
+        Tracing(self, "tracing", environment=environment)
         self._copying()
         self._dashboard()
 
@@ -104,7 +115,7 @@ class Services(TerraformStack):
             tasks=size,
             image=self._image(service),
             variables=write(settings),
-            healthy=BEATS,
+            healthy=is_serving(HEARTBEAT),
             drain_s=tasks.drain_s(settings),
             logs=Stream(group=logs, stream=way.name),
         )
@@ -120,7 +131,7 @@ class Services(TerraformStack):
     def _rolling(self, service: str, way: WayOut, size: Tasks, definition: TaskDefinition) -> None:
         environment, name = self._environment, f"{service}-{way.name}"
         ways = len(environment.ways_out)
-        running = RollingService(
+        rolling = RollingService(
             self,
             name,
             environment=environment,
@@ -130,33 +141,29 @@ class Services(TerraformStack):
             subnets=[self._handed.oms_subnets[zone] for zone in way.zones],
             group=self._handed.security_groups["oms"],
             desired=size.least // ways,
-            alarms=(),
+            alarms=self._alarms.rollback[service],
         )
         if size.most > size.least:
             scaling = Scaling(
                 self,
                 name,
                 cluster=self._oms.name,
-                service=running.name,
+                service=rolling.name,
                 least=size.least // ways,
                 most=size.most // ways,
-                after=running.ready,
+                after=rolling.ready,
             )
-            scaling.by_backlog(
-                reads=backlog(environment, cluster=self._oms.name),
-                backlog_each=backlog_each(environment),
-            )
+            scaling.by_backlog(reads=tasks.backlog(environment), backlog_each=tasks.backlog_each(environment))
 
-    def _dashboard(self) -> None:
+    def _door(self) -> None:
         environment, handed = self._environment, self._handed
-        service, size = "dashboard", environment.dashboard_tasks
         domain = variable(
             self,
             "domain",
             says="the name under which the dashboard is found, as in spider.example.com",
             condition='can(regex("^([a-z0-9-]+[.])+[a-z]{2,}$", var.domain))',
         )
-        balancer = Balancer(
+        self._balancer = balancer = Balancer(
             self,
             "balancer",
             environment=environment,
@@ -169,6 +176,12 @@ class Services(TerraformStack):
             logs=handed.access_logs_bucket,
         )
         Firewall(self, "firewall", environment=environment, balancer=balancer.arn, key=handed.logs_key_arn)
+        self._output("dashboard_address", balancer.address, "what the domain's record points to")
+        self._output("certificate_records", balancer.records, "what proves that the domain is ours")
+
+    def _dashboard(self) -> None:
+        environment, handed, balancer = self._environment, self._handed, self._balancer
+        service, size = "dashboard", environment.dashboard_tasks
         logs = Logs(self, service, environment=environment, key=handed.logs_key_arn).group
         definition = TaskDefinition(
             self,
@@ -189,7 +202,7 @@ class Services(TerraformStack):
             roles=self._roles(service),
         )
         (provider,) = self._frontend.providers.values()
-        running = SwitchedService(
+        switched = SwitchedService(
             self,
             service,
             environment=environment,
@@ -208,10 +221,10 @@ class Services(TerraformStack):
                 self,
                 service,
                 cluster=self._frontend.name,
-                service=running.name,
+                service=switched.name,
                 least=size.least,
                 most=size.most,
-                after=running.ready,
+                after=switched.ready,
             )
         BlueGreen(
             self,
@@ -219,13 +232,11 @@ class Services(TerraformStack):
             environment=environment,
             account=handed.account_id,
             cluster=self._frontend.name,
-            service=running.name,
+            service=switched.name,
             listener=balancer.listener,
             target_groups=balancer.target_groups,
-            alarms=(),
+            alarms=self._alarms.rollback[service],
         )
-        self._output("dashboard_address", balancer.address, "what the domain's record points to")
-        self._output("certificate_records", balancer.records, "what proves that the domain is ours")
         self._output(
             "dashboard_release",
             release(definition=definition.arn, container=service, port=DASHBOARD_PORT, provider=provider),
@@ -244,24 +255,3 @@ class Services(TerraformStack):
 
     def _output(self, name: str, value: str, says: str) -> None:
         TerraformOutput(self, name, value=value, description=says, static_id=True)
-
-
-def backlog(environment: Environment, *, cluster: str) -> dict[str, Read]:
-    """What `backlog_each` counts with: what waits in the queue, and who works on it, by way out."""
-    waiting = of_aws(registry.QUEUE_DEPTH, "Average", environment.named(schema.COPY.name))
-    running = {
-        f"running_{way.name}": of_aws(
-            registry.TASKS_RUNNING, "Average", cluster, environment.named(f"oms-{way.name}")
-        )
-        for way in environment.ways_out
-    }
-    return {"waiting": waiting, **running}
-
-
-def backlog_each(environment: Environment) -> str:
-    """Messages that wait for each task of all ways out, which share one queue.
-
-    A way whose tasks are not counted yet counts as none, and of no task as one.
-    """
-    running = " + ".join(f"FILL(running_{way.name}, 0)" for way in environment.ways_out)
-    return f"FILL(waiting, 0) / IF({running} > 1, {running}, 1)"

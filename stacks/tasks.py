@@ -1,8 +1,11 @@
-"""The settings that each service gets from the environment it is deployed in. Pure."""
+"""What tasks are told, what they are called, and what says how many are needed. Pure."""
 
 from typing import Any
 
+from spider_common import schema
 from spider_common.settings import CommonSettings, IngestSettings, OmsSettings
+from spider_common.telemetry import registry
+from stacks.alarms import Read, Running, of_aws
 from stacks.containers import HEARTBEAT
 from stacks.environments import Environment, WayOut
 from stacks.handover import Handover
@@ -37,3 +40,36 @@ def ingest(environment: Environment, handed: Handover, way: WayOut) -> IngestSet
 def drain_s(settings: CommonSettings) -> int:
     """How long a service finishes its work, rounded up to seconds."""
     return -(-settings.drain_ms // 1_000)
+
+
+def running(environment: Environment) -> dict[str, list[Running]]:
+    """Our name of a service -> what ECS knows of it, by cluster and service."""
+    oms, frontend = environment.named("oms"), environment.named("frontend")
+    return {
+        **{
+            service: [
+                Running(oms, environment.named(f"{service}-{way.name}")) for way in environment.ways_out
+            ]
+            for service in ("oms", "ingest")
+        },
+        "dashboard": [Running(frontend, environment.named("dashboard"))],
+    }
+
+
+def backlog(environment: Environment) -> dict[str, Read]:
+    """What `backlog_each` counts with: what waits in the queue, and who works on it, by way out."""
+    waiting = of_aws(registry.QUEUE_DEPTH, "Average", environment.named(schema.COPY.name))
+    works = {
+        f"running_{number}": of_aws(registry.TASKS_RUNNING, "Average", *where)
+        for number, where in enumerate(running(environment)["oms"])
+    }
+    return {"waiting": waiting, **works}
+
+
+def backlog_each(environment: Environment) -> str:
+    """Messages that wait for each task of all ways out, which share one queue.
+
+    A way whose tasks are not counted yet counts as none, and of no task as one.
+    """
+    works = " + ".join(f"FILL({each}, 0)" for each in backlog(environment) if each != "waiting")
+    return f"FILL(waiting, 0) / IF({works} > 1, {works}, 1)"

@@ -14,7 +14,7 @@ from cdktf_cdktf_provider_aws.sns_topic_policy import SnsTopicPolicy
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
-from stacks.alarms import BAND, Alarm, Running, alarms
+from stacks.alarms import BAND, ROLLBACK, Alarm, Running, alarms
 from stacks.constructs.keys import Key
 from stacks.dashboards import body
 from stacks.environments import Environment
@@ -77,6 +77,9 @@ class Alarms(Construct):
         services: our name -> what runs of it.
         nat_gateways: way out of the network -> the id of its gateway.
         balancer: the load balancer, as CloudWatch calls it: the end of its ARN.
+
+    Attributes:
+        rollback: service -> the alarms that take a release of it back, by name.
     """
 
     def __init__(
@@ -94,7 +97,12 @@ class Alarms(Construct):
         self._environment = environment
         topic = Alerts(self, "alerts", environment=environment, account=account).topic
         made = alarms(environment, services=services, nat_gateways=nat_gateways, balancer=balancer)
-        arns = [self._alarm(each, topic) for each in made]
+        deployed = {each.name: self._alarm(each, topic) for each in made}
+        arns = [each.arn for each in deployed.values()]
+        # as references, so that who watches them is made after them
+        self.rollback: dict[str, list[str]] = {
+            service: [deployed[each].alarm_name for each in wanted] for service, wanted in ROLLBACK.items()
+        }
         for service in services:
             CloudwatchDashboard(
                 self,
@@ -110,9 +118,9 @@ class Alarms(Construct):
                 ),
             )
 
-    def _alarm(self, alarm: Alarm, topic: str) -> str:
+    def _alarm(self, alarm: Alarm, topic: str) -> CloudwatchMetricAlarm:
         banded = alarm.comparison == "GreaterThanUpperThreshold"
-        made = CloudwatchMetricAlarm(
+        return CloudwatchMetricAlarm(
             self,
             alarm.name,
             alarm_name=self._environment.named(alarm.name),
@@ -127,8 +135,6 @@ class Alarms(Construct):
             alarm_actions=[topic],
             ok_actions=[topic],
         )
-        arn: str = made.arn
-        return arn
 
 
 def _queries(alarm: Alarm, *, banded: bool) -> list[CloudwatchMetricAlarmMetricQuery]:

@@ -15,6 +15,7 @@ from stacks.containers import COLLECTOR, LONGEST_STOP_S, definitions
 from stacks.containers import Logs as Stream
 from stacks.environments import DEV, ENVIRONMENTS
 from stacks.rules import problems
+from stacks.tasks import running
 from tests.infrastructure.reading import Body, Configuration, differences, named, of, one
 
 SETTINGS: dict[str, type[CommonSettings]] = {"oms": OmsSettings, "ingest": IngestSettings}
@@ -264,6 +265,28 @@ def test_a_release_that_fails_is_taken_back(services: Configuration) -> None:
     assert listener["port"] == 443
 
 
+def test_a_release_is_watched_by_alarms_that_are_there(services: Configuration) -> None:
+    """Each service names some of this stack, as references, so that it is made after them."""
+    watched = [body["alarms"] for body in of(services, "aws_ecs_service").values() if "alarms" in body]
+    assert len(watched) == len(of(services, "aws_ecs_service")) - 1
+    assert all(each["enable"] and each["rollback"] for each in watched)
+    switched = one(services, "aws_codedeploy_deployment_group")
+    assert switched["alarm_configuration"]["enabled"] is True
+    assert "DEPLOYMENT_STOP_ON_ALARM" in switched["auto_rollback_configuration"]["events"]
+    for alarms in (*(each["alarm_names"] for each in watched), switched["alarm_configuration"]["alarms"]):
+        assert alarms
+        assert all(named(services, each)["alarm_name"] for each in alarms)
+
+
+def test_what_is_watched_is_what_runs(services: Configuration, name: str) -> None:
+    """Alarms and scaling know each service by the names under which it is deployed."""
+    deployed = {
+        (named(services, body["cluster"])["name"], body["name"])
+        for body in of(services, "aws_ecs_service").values()
+    }
+    assert {each for several in running(ENVIRONMENTS[name]).values() for each in several} == deployed
+
+
 def test_a_release_of_the_dashboard_keeps_its_machines_growing(services: Configuration) -> None:
     """CodeDeploy takes away the capacity provider of a service whose AppSpec names none."""
     spec = msgspec.json.decode(services["output"]["dashboard_release"]["value"])
@@ -300,8 +323,8 @@ def test_tasks_follow_load_and_backlog(services: Configuration, name: str) -> No
         (expression,) = (each["expression"] for each in metrics if "expression" in each)
         assert [each["id"] for each in metrics if each["return_data"]] == ["backlog"]
         assert read_["waiting"]["metric_name"] == "ApproximateNumberOfMessagesVisible"
-        running = [each for each in read_.values() if each["metric_name"] == "RunningTaskCount"]
-        counted = {each["value"] for metric in running for each in metric["dimensions"]}
+        counting = [each for each in read_.values() if each["metric_name"] == "RunningTaskCount"]
+        counted = {each["value"] for metric in counting for each in metric["dimensions"]}
         services_ = {body["name"] for body in of(services, "aws_ecs_service").values()}
         assert {each for each in services_ if each.startswith(row.named("oms-"))} <= counted
         assert all(each in expression for each in read_)
@@ -354,6 +377,8 @@ DIFFERENT = {
     "nat_gateways": (
         "oms-b",
         "ingest-b",
+        "nat-bytes-b",
+        ".dashboard_body",
         ".subnets[1]",
         ".vpc_zone_identifier[1]",
         ".capacity_providers[1]",
@@ -362,8 +387,14 @@ DIFFERENT = {
     ),
     "oms, frontend": (".instance_type", ".min_size", ".max_size"),
     "tasks": (".cpu", ".memory", "SPIDER_TASKS", ".desired_count", ".min_capacity", ".max_capacity"),
+    "redis": ("_redis-memory-",),
     "log_days": (".retention_in_days",),
-    "protected": (".enable_deletion_protection", ".force_delete"),
+    "protected": (
+        ".enable_deletion_protection",
+        ".force_delete",
+        ".deletion_window_in_days",
+        ".prevent_destroy",
+    ),
     "shells": (".enable_execute_command", ".tmpfs[1]"),
 }
 

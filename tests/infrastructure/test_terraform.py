@@ -42,9 +42,9 @@ PLANNED = {
     "foundation-dev": 123,
     "foundation-staging": 134,
     "foundation-prod": 135,
-    "services-dev": 48,
-    "services-staging": 59,
-    "services-prod": 59,
+    "services-dev": 75,
+    "services-staging": 90,
+    "services-prod": 92,
 }
 
 pytestmark = pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH")
