@@ -51,6 +51,7 @@ STATEFUL: Final = (
 _DELETION: Final[Mapping[str, tuple[str, object]]] = {
     "aws_cognito_user_pool": ("deletion_protection", "ACTIVE"),
     "aws_dynamodb_table": ("deletion_protection_enabled", True),
+    "aws_lb": ("enable_deletion_protection", True),
 }
 
 
@@ -193,17 +194,39 @@ def _unheard(read: Mapping[str, Any]) -> str:
     return ""
 
 
+def loose_containers(resources: Resources) -> Iterator[Problem]:
+    """A container that runs as root, writes to its own disk, or has no init to hand on signals."""
+    for name, body in resources.get("aws_ecs_task_definition", {}).items():
+        for container in msgspec.json.decode(body["container_definitions"]):
+            called = f"aws_ecs_task_definition.{name} {container['name']}"
+            if str(container.get("user", "root")).partition(":")[0] in ("root", "0"):
+                yield Problem(called, "set user to one without rights, as in 10001:10001")
+            if container.get("privileged") or not container.get("readonlyRootFilesystem"):
+                yield Problem(called, "set readonlyRootFilesystem, and privileged to false")
+            if not _within(container, ("linuxParameters", "initProcessEnabled")):
+                yield Problem(called, "set linuxParameters.initProcessEnabled")
+
+
+def plain_doors(resources: Resources) -> Iterator[Problem]:
+    """A listener that answers in clear with more than a redirect."""
+    for name, body in resources.get("aws_lb_listener", {}).items():
+        redirects = all(each.get("type") == "redirect" for each in body.get("default_action", []))
+        if body.get("protocol") != "HTTPS" and not redirects:
+            yield Problem(f"aws_lb_listener.{name}", "set protocol to HTTPS, or redirect to it")
+
+
 def unprotected(resources: Resources) -> Iterator[Problem]:
-    """A stateful resource that one command would delete."""
+    """What one command would delete, though it keeps state or is the only door."""
     for kind in STATEFUL:
         for name, body in resources.get(kind, {}).items():
             if not _within(body, ("lifecycle", "prevent_destroy")):
                 yield Problem(f"{kind}.{name}", "set lifecycle.prevent_destroy")
-            field, value = _DELETION.get(kind, ("", None))
-            if field and body.get(field) != value:
-                yield Problem(f"{kind}.{name}", f"set {field} to {value}")
             if kind == "aws_s3_bucket" and body.get("force_destroy"):
                 yield Problem(f"{kind}.{name}", "leave force_destroy unset")
+    for kind, (field, value) in _DELETION.items():
+        for name, body in resources.get(kind, {}).items():
+            if body.get(field) != value:
+                yield Problem(f"{kind}.{name}", f"set {field} to {value}")
 
 
 _RULES: Final[tuple[Callable[[Resources], Iterator[Problem]], ...]] = (
@@ -214,6 +237,8 @@ _RULES: Final[tuple[Callable[[Resources], Iterator[Problem]], ...]] = (
     wildcards,
     kept_for_ever,
     deaf_alarms,
+    loose_containers,
+    plain_doors,
 )
 
 

@@ -19,7 +19,7 @@ from stacks.constructs.outputs import take_over
 from stacks.constructs.provider import use_aws
 from stacks.constructs.releases import BlueGreen, release
 from stacks.constructs.scaling import Scaling
-from stacks.constructs.tasks import Logs, Roles, RollingService, SwitchedService, TaskDefinition
+from stacks.constructs.tasks import Logs, Place, Roles, RollingService, SwitchedService, TaskDefinition
 from stacks.constructs.tracing import Tracing
 from stacks.constructs.variables import variable
 from stacks.containers import HEALTH_PATH, HEARTBEAT, answers, definitions
@@ -135,12 +135,15 @@ class Services(TerraformStack):
             self,
             name,
             environment=environment,
-            cluster=self._oms.arn,
-            provider=self._oms.providers[way.name],
+            place=Place(
+                cluster=self._oms.arn,
+                provider=self._oms.providers[way.name],
+                subnets=[self._handed.oms_subnets[zone] for zone in way.zones],
+                group=self._handed.security_groups["oms"],
+                ready=self._oms.ready,
+            ),
             definition=definition.arn,
-            subnets=[self._handed.oms_subnets[zone] for zone in way.zones],
-            group=self._handed.security_groups["oms"],
-            desired=size.least // ways,
+            first=size.least // ways,
             alarms=self._alarms.rollback[service],
         )
         if size.most > size.least:
@@ -206,12 +209,15 @@ class Services(TerraformStack):
             self,
             service,
             environment=environment,
-            cluster=self._frontend.arn,
-            provider=provider,
+            place=Place(
+                cluster=self._frontend.arn,
+                provider=provider,
+                subnets=list(handed.frontend_subnets.values()),
+                group=handed.security_groups["frontend"],
+                ready=self._frontend.ready,
+            ),
             definition=definition.arn,
-            subnets=list(handed.frontend_subnets.values()),
-            group=handed.security_groups["frontend"],
-            desired=size.least,
+            first=size.least,
             port=DASHBOARD_PORT,
             target_group=balancer.target_groups["blue"][1],
             listener=balancer.ready,

@@ -10,15 +10,12 @@ from stacks.containers import HEARTBEAT
 from stacks.environments import Environment, WayOut
 from stacks.handover import Handover
 
-REDIS_USER = "services"
-REDIS_PORT = 6379
-
 
 def _common(environment: Environment, handed: Handover, way: WayOut) -> dict[str, Any]:
     return {
         "aws_region": environment.region,
         "names_prefix": environment.names_prefix,
-        "redis_url": f"rediss://{REDIS_USER}@{handed.redis_address}:{REDIS_PORT}",
+        "redis_url": f"rediss://services@{handed.redis_address}:6379",
         # The address of the gateway's own zone stands for all that leaves by it. Where one gateway carries
         # both, nobody knows by which of them a connection leaves: there all share the limits of one.
         "egress_address": handed.egress_addresses[way.zones[0]],
@@ -45,13 +42,10 @@ def drain_s(settings: CommonSettings) -> int:
 def running(environment: Environment) -> dict[str, list[Running]]:
     """Our name of a service -> what ECS knows of it, by cluster and service."""
     oms, frontend = environment.named("oms"), environment.named("frontend")
+    ways = [way.name for way in environment.ways_out]
     return {
-        **{
-            service: [
-                Running(oms, environment.named(f"{service}-{way.name}")) for way in environment.ways_out
-            ]
-            for service in ("oms", "ingest")
-        },
+        "oms": [Running(oms, environment.named(f"oms-{way}")) for way in ways],
+        "ingest": [Running(oms, environment.named(f"ingest-{way}")) for way in ways],
         "dashboard": [Running(frontend, environment.named("dashboard"))],
     }
 
@@ -72,4 +66,4 @@ def backlog_each(environment: Environment) -> str:
     A way whose tasks are not counted yet counts as none, and of no task as one.
     """
     works = " + ".join(f"FILL({each}, 0)" for each in backlog(environment) if each != "waiting")
-    return f"FILL(waiting, 0) / IF({works} > 1, {works}, 1)"
+    return f"FILL(waiting, 0) / IF(({works}) > 1, {works}, 1)"

@@ -2,7 +2,7 @@
 
 import base64
 
-from cdktf import Fn, TerraformResourceLifecycle
+from cdktf import Fn, ITerraformDependable, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.autoscaling_group import (
     AutoscalingGroup,
     AutoscalingGroupInstanceRefresh,
@@ -174,6 +174,7 @@ class Cluster(Construct):
     Attributes:
         name, arn: of the cluster.
         providers: the key in `parts` -> its capacity provider.
+        ready: after which the cluster takes tasks for them.
     """
 
     def __init__(
@@ -226,7 +227,7 @@ class Cluster(Construct):
             ).provider
             for part, subnets in parts.items()
         }
-        EcsClusterCapacityProviders(
+        self.ready: ITerraformDependable = EcsClusterCapacityProviders(
             self, "providers", cluster_name=cluster.name, capacity_providers=list(self.providers.values())
         )
 

@@ -1,6 +1,7 @@
 """What runs: task definitions, and the services that keep them running."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from cdktf import ITerraformDependable, TerraformResourceLifecycle
@@ -76,6 +77,49 @@ class TaskDefinition(Construct):
         self.arn: str = definition.arn
 
 
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where tasks run.
+
+    Attributes:
+        cluster: its ARN.
+        provider: the name of the capacity provider that brings their machines.
+        subnets, group: of their network interfaces.
+        ready: after which the cluster takes tasks there.
+    """
+
+    cluster: str
+    provider: str
+    subnets: Sequence[str]
+    group: str
+    ready: ITerraformDependable
+
+
+def _service(
+    environment: Environment, name: str, *, place: Place, definition: str, first: int
+) -> dict[str, Any]:
+    """What every service is told. `first`: how many tasks it begins with; then scaling decides."""
+    return {
+        "name": environment.named(name),
+        "cluster": place.cluster,
+        "task_definition": definition,
+        "desired_count": first,
+        "capacity_provider_strategy": [
+            EcsServiceCapacityProviderStrategy(capacity_provider=place.provider, base=0, weight=1)
+        ],
+        # over the zones, then over the machines: what fails takes as little with it as can be
+        "ordered_placement_strategy": [
+            EcsServiceOrderedPlacementStrategy(type="spread", field=field)
+            for field in ("attribute:ecs.availability-zone", "instanceId")
+        ],
+        "network_configuration": EcsServiceNetworkConfiguration(
+            subnets=list(place.subnets), security_groups=[place.group], assign_public_ip=False
+        ),
+        "enable_execute_command": environment.shells,
+        "enable_ecs_managed_tags": True,
+        "propagate_tags": "SERVICE",
+    }
+
+
 class RollingService(Construct):
     """A service that is released task by task, the new one first. A release that fails is taken back.
 
@@ -83,6 +127,7 @@ class RollingService(Construct):
 
     Attributes:
         name: as ECS calls it.
+        ready: after which it can be scaled.
     """
 
     def __init__(
@@ -91,39 +136,24 @@ class RollingService(Construct):
         name: str,
         *,
         environment: Environment,
-        cluster: str,
-        provider: str,
+        place: Place,
         definition: str,
-        subnets: Sequence[str],
-        group: str,
-        desired: int,
+        first: int,
         alarms: Sequence[str],
     ) -> None:
-        """`desired`: how many at first; `alarms`: the names of those that take a release back."""
+        """`first`: how many tasks it begins with; `alarms`: the names of those that take a release back."""
         super().__init__(scope, f"{name}-service")
         service = EcsService(
             self,
             "service",
-            name=environment.named(name),
-            cluster=cluster,
-            task_definition=definition,
-            desired_count=desired,
-            capacity_provider_strategy=[
-                EcsServiceCapacityProviderStrategy(capacity_provider=provider, base=0, weight=1)
-            ],
-            ordered_placement_strategy=spread(),
-            network_configuration=EcsServiceNetworkConfiguration(
-                subnets=list(subnets), security_groups=[group], assign_public_ip=False
-            ),
+            **_service(environment, name, place=place, definition=definition, first=first),
             deployment_controller=EcsServiceDeploymentController(type="ECS"),
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=200,
             deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
-            alarms=EcsServiceAlarms(alarm_names=list(alarms), enable=True, rollback=True) if alarms else None,
-            enable_execute_command=environment.shells,
-            enable_ecs_managed_tags=True,
-            propagate_tags="SERVICE",
+            alarms=EcsServiceAlarms(alarm_names=list(alarms), enable=True, rollback=True),
             lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
+            depends_on=[place.ready],
         )
         self.name: str = environment.named(name)
         self.ready: ITerraformDependable = service
@@ -136,6 +166,7 @@ class SwitchedService(Construct):
 
     Attributes:
         name: as ECS calls it.
+        ready: after which it can be scaled.
     """
 
     def __init__(
@@ -144,31 +175,19 @@ class SwitchedService(Construct):
         name: str,
         *,
         environment: Environment,
-        cluster: str,
-        provider: str,
+        place: Place,
         definition: str,
-        subnets: Sequence[str],
-        group: str,
-        desired: int,
+        first: int,
         port: int,
         target_group: str,
         listener: ITerraformDependable,
     ) -> None:
+        """`first`: how many tasks it begins with; `port`: where the target group asks them."""
         super().__init__(scope, f"{name}-service")
         service = EcsService(
             self,
             "service",
-            name=environment.named(name),
-            cluster=cluster,
-            task_definition=definition,
-            desired_count=desired,
-            capacity_provider_strategy=[
-                EcsServiceCapacityProviderStrategy(capacity_provider=provider, base=0, weight=1)
-            ],
-            ordered_placement_strategy=spread(),
-            network_configuration=EcsServiceNetworkConfiguration(
-                subnets=list(subnets), security_groups=[group], assign_public_ip=False
-            ),
+            **_service(environment, name, place=place, definition=definition, first=first),
             deployment_controller=EcsServiceDeploymentController(type="CODE_DEPLOY"),
             load_balancer=[
                 EcsServiceLoadBalancer(
@@ -176,9 +195,6 @@ class SwitchedService(Construct):
                 )
             ],
             health_check_grace_period_seconds=60,
-            enable_execute_command=environment.shells,
-            enable_ecs_managed_tags=True,
-            propagate_tags="SERVICE",
             lifecycle=TerraformResourceLifecycle(
                 ignore_changes=[
                     "capacity_provider_strategy",
@@ -187,15 +203,7 @@ class SwitchedService(Construct):
                     "task_definition",
                 ]
             ),
-            depends_on=[listener],
+            depends_on=[place.ready, listener],
         )
         self.name: str = environment.named(name)
         self.ready: ITerraformDependable = service
-
-
-def spread() -> list[EcsServiceOrderedPlacementStrategy]:
-    """Over the zones, then over the machines: what fails takes as little with it as can be."""
-    return [
-        EcsServiceOrderedPlacementStrategy(type="spread", field=field)
-        for field in ("attribute:ecs.availability-zone", "instanceId")
-    ]

@@ -3,10 +3,17 @@
 import copy
 from typing import Any
 
+import msgspec
 import pytest
 
 from stacks import rules
 from stacks.policies import allow, assumed_by, deny, document
+
+
+def encode(container: dict[str, Any]) -> str:
+    """The containers of a task, of which there is one."""
+    return msgspec.json.encode([container]).decode()
+
 
 KEY = "${aws_kms_key.stores.arn}"
 GOOD: dict[str, dict[str, Any]] = {
@@ -45,6 +52,18 @@ GOOD: dict[str, dict[str, Any]] = {
         "oms": {"encryption_configuration": [{"kms_key": KEY}], "lifecycle": {"prevent_destroy": True}}
     },
     "aws_ecs_service": {"oms": {"network_configuration": {"assign_public_ip": False}}},
+    "aws_ecs_task_definition": {
+        "oms": {
+            "container_definitions": encode(
+                {
+                    "name": "oms",
+                    "user": "10001:10001",
+                    "readonlyRootFilesystem": True,
+                    "linuxParameters": {"initProcessEnabled": True},
+                }
+            )
+        }
+    },
     "aws_elasticache_replication_group": {
         "cache": {
             "kms_key_id": KEY,
@@ -59,6 +78,11 @@ GOOD: dict[str, dict[str, Any]] = {
             "block_device_mappings": [{"ebs": {"encrypted": True}}],
             "network_interfaces": [{"associate_public_ip_address": False}],
         }
+    },
+    "aws_lb": {"door": {"enable_deletion_protection": True}},
+    "aws_lb_listener": {
+        "https": {"protocol": "HTTPS", "default_action": [{"type": "forward"}]},
+        "http": {"protocol": "HTTP", "default_action": [{"type": "redirect"}]},
     },
     "aws_s3_bucket": {"audit": {"lifecycle": {"prevent_destroy": True}}},
     "aws_s3_bucket_server_side_encryption_configuration": {"audit": {"bucket": "${aws_s3_bucket.audit.id}"}},
@@ -108,6 +132,19 @@ WRONG: list[tuple[str, Any, str]] = [
     ("aws_launch_template.oms.block_device_mappings", [{"ebs": {"encrypted": "false"}}], "set ebs.encrypted"),
     ("aws_launch_template.oms.network_interfaces", [{"associate_public_ip_address": True}], "to false"),
     ("aws_launch_template.oms.network_interfaces", [{"associate_public_ip_address": "true"}], "to false"),
+    ("aws_ecs_task_definition.oms.container_definitions", encode({"name": "x"}), "set user to one without"),
+    (
+        "aws_ecs_task_definition.oms.container_definitions",
+        encode({"name": "x", "user": "1", "readonlyRootFilesystem": True, "privileged": True}),
+        "privileged to false",
+    ),
+    (
+        "aws_ecs_task_definition.oms.container_definitions",
+        encode({"name": "x", "user": "1", "readonlyRootFilesystem": True}),
+        "set linuxParameters.initProcessEnabled",
+    ),
+    ("aws_lb.door.enable_deletion_protection", False, "set enable_deletion_protection to True"),
+    ("aws_lb_listener.https.protocol", "HTTP", "set protocol to HTTPS"),
     ("aws_s3_bucket.audit.force_destroy", True, "leave force_destroy unset"),
     ("aws_s3_bucket_server_side_encryption_configuration", {}, "server_side_encryption_configuration"),
     ("aws_security_group.oms.ingress", [{"from_port": 22}], "write each rule as"),
