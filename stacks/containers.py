@@ -14,6 +14,8 @@ USER: Final = "10001:10001"
 HEARTBEAT: Final = "/run/spider/heartbeat"
 HEALTH_PATH: Final = "/health"
 """Where the dashboard says that it serves."""
+_AGENTS: Final = ("/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm")
+"""Where the agent behind ECS Exec writes. AWS promises nothing on a root like this; with these it works."""
 STOP_MARGIN_S: Final = 10
 """From the end of a drain to the kill: for the last logs, and for the machine to be slow in."""
 LONGEST_STOP_S: Final = 120
@@ -147,9 +149,9 @@ def collection(region: str) -> dict[str, Any]:
 def _contained(
     name: str, image: str, *, environment: Environment, logs: Logs, shells: bool
 ) -> dict[str, Any]:
-    writable = [_in_memory("/run/spider")]
+    writable = [_in_memory(HEARTBEAT.rpartition("/")[0], "noexec")]
     if shells:
-        writable.append(_in_memory("/var/lib/amazon"))  # where the agent of ECS Exec keeps its state
+        writable += map(_in_memory, _AGENTS)
     return {
         "name": name,
         "image": image,
@@ -178,8 +180,8 @@ def _contained(
     }
 
 
-def _in_memory(path: str) -> dict[str, Any]:
-    return {"containerPath": path, "size": 8, "mountOptions": ["rw", "nosuid", "nodev", "noexec"]}
+def _in_memory(path: str, *options: str) -> dict[str, Any]:
+    return {"containerPath": path, "size": 8, "mountOptions": ["rw", "nosuid", "nodev", *options]}
 
 
 def _pairs(variables: Mapping[str, str]) -> list[dict[str, str]]:

@@ -395,7 +395,7 @@ DIFFERENT = {
         ".deletion_window_in_days",
         ".prevent_destroy",
     ),
-    "shells": (".enable_execute_command", ".tmpfs[1]"),
+    "shells": (".enable_execute_command", ".tmpfs[1]", ".tmpfs[2]", ".tmpfs[3]"),
 }
 
 
