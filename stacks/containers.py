@@ -21,8 +21,8 @@ STOP_MARGIN_S: Final = 10
 LONGEST_STOP_S: Final = 120
 """What ECS grants at most on machines of one's own."""
 
-START_S: Final = 240
-"""How long a start may take: reconciling waits a minute for accounts, and venues may be slow."""
+START_S: Final = 300
+"""How long a start may take: what ECS grants at most. A service says itself that it is late, before that."""
 
 COLLECTOR: Final = "public.ecr.aws/aws-observability/aws-otel-collector:v0.43.3"
 COLLECTOR_CPU: Final = 128

@@ -14,7 +14,15 @@ from trio.testing import MockClock
 
 from spider_common.clock import SystemClock
 from spider_common.service import supervise
-from spider_common.telemetry.health import BEAT_S, LATE_S, Health, Stage, is_ready, is_serving
+from spider_common.telemetry.health import (
+    BEAT_S,
+    STARTS_WITHIN_S,
+    STUCK_S,
+    Health,
+    Stage,
+    is_ready,
+    is_serving,
+)
 from spider_common.telemetry.logs import logger
 
 
@@ -28,7 +36,12 @@ def says(command: Sequence[str]) -> bool:
 
 @pytest.mark.parametrize(
     ("stage", "serving", "ready"),
-    [(Stage.STARTING, False, False), (Stage.READY, True, True), (Stage.DRAINING, True, False)],
+    [
+        (Stage.STARTING, False, False),
+        (Stage.LATE, True, False),
+        (Stage.READY, True, True),
+        (Stage.DRAINING, True, False),
+    ],
 )
 def test_each_stage_is_told_apart(tmp_path: Path, stage: Stage, serving: bool, ready: bool) -> None:
     """Who starts does not serve yet, who drains is left to it and is not ready."""
@@ -43,7 +56,7 @@ def test_a_loop_that_does_not_turn_is_not_healthy(tmp_path: Path) -> None:
     path = tmp_path / "health"
     assert not says(is_serving(str(path)))
     Health(path).become(Stage.READY)
-    late = time.time() - LATE_S - 1
+    late = time.time() - STUCK_S - 1
     os.utime(path, (late, late))
     assert not says(is_serving(str(path)))
 
@@ -59,7 +72,7 @@ def test_who_drains_is_never_ready_again(tmp_path: Path) -> None:
 async def test_the_file_is_touched_while_the_loop_turns(tmp_path: Path, autojump_clock: MockClock) -> None:
     """More often than anybody calls it late."""
     path = tmp_path / "health"
-    assert 3 * BEAT_S < LATE_S
+    assert 3 * BEAT_S < STUCK_S
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Health(path).serve)
         await trio.sleep(1)
@@ -67,6 +80,24 @@ async def test_the_file_is_touched_while_the_loop_turns(tmp_path: Path, autojump
             path.unlink()
             await trio.sleep(BEAT_S)
             assert path.read_text() == "starting"
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_cannot_become_ready_is_late_and_left_to_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """What it waits for comes no sooner when it is ended. Ready it may still become."""
+    path = tmp_path / "health"
+    health = Health(path)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(health.serve)
+        await trio.sleep(STARTS_WITHIN_S - 1)
+        assert path.read_text() == "starting"
+        await trio.sleep(BEAT_S + 1)
+        assert path.read_text() == "late"
+        health.become(Stage.READY)
+        await trio.sleep(BEAT_S)
+        assert path.read_text() == "ready"
         nursery.cancel_scope.cancel()
 
 

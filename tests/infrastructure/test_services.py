@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from spider_common.settings import CommonSettings, IngestSettings, OmsSettings, read
+from spider_common.telemetry.health import STARTS_WITHIN_S
 from stacks.constructs.scaling import CPU_PERCENT, MEMORY_PERCENT
 from stacks.containers import COLLECTOR, LONGEST_STOP_S, definitions
 from stacks.containers import Logs as Stream
@@ -143,6 +144,7 @@ def test_a_task_that_hangs_is_replaced(services: Configuration) -> None:
         if service in SETTINGS:
             heartbeat = told(container)["SPIDER_HEARTBEAT"]
             assert heartbeat in command
+            assert container["healthCheck"]["startPeriod"] > STARTS_WITHIN_S  # until it says so itself
             places = [each["containerPath"] for each in container["linuxParameters"]["tmpfs"]]
             assert any(heartbeat.startswith(f"{place}/") for place in places)
         else:
