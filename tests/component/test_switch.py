@@ -13,8 +13,8 @@ from spider_common.domain.journal import JournalRow
 from spider_common.domain.reasons import Reason
 from spider_common.stores.audit import Author
 from spider_common.stores.config_rows import Scope
-from tests.component.test_service import ANA, BRUNO, Town, open_town
 from tests.oms_rig import ORIGIN
+from tests.town import ANA, BRUNO, Town, open_town
 
 BY = Author(who="carla", ts=ORIGIN, from_where="desk-1")
 
