@@ -11,13 +11,16 @@ import pytest
 
 from spider_common.settings import CommonSettings, IngestSettings, OmsSettings, read
 from spider_common.telemetry.health import STARTS_WITHIN_S
-from stacks.constructs.scaling import CPU_PERCENT, MEMORY_PERCENT
 from stacks.containers import COLLECTOR, LONGEST_STOP_S, definitions
 from stacks.containers import Logs as Stream
 from stacks.environments import DEV, ENVIRONMENTS
 from stacks.rules import problems
 from stacks.tasks import running
 from tests.infrastructure.reading import Body, Configuration, differences, named, of, one
+
+pytest.importorskip("cdktf", reason="`make synth` installs the bindings")
+
+from stacks.constructs.scaling import CPU_PERCENT, MEMORY_PERCENT
 
 SETTINGS: dict[str, type[CommonSettings]] = {"oms": OmsSettings, "ingest": IngestSettings}
 
