@@ -58,3 +58,21 @@ def differences(configurations: Mapping[str, Configuration]) -> set[str]:
         for path in one_.keys() | other.keys()
         if one_.get(path) != other.get(path)
     }
+
+
+def containers(services: Configuration) -> Iterator[tuple[str, Body]]:
+    """Every container with its service; the collector beside it too."""
+    for body in of(services, "aws_ecs_task_definition").values():
+        both = msgspec.json.decode(body["container_definitions"])
+        for container in both:
+            yield both[0]["name"], container
+
+
+def own(services: Configuration) -> Iterator[tuple[str, Body]]:
+    """The container of each service, for every way out."""
+    return ((service, each) for service, each in containers(services) if each["name"] == service)
+
+
+def told(container: Body) -> dict[str, str]:
+    """A container's environment."""
+    return {each["name"]: each["value"] for each in container["environment"]}
