@@ -28,6 +28,7 @@ from spider_common.stores.metered_cache import MeteredCache
 from spider_common.stores.positions import PositionStore
 from spider_common.stores.queue import Queue
 from spider_common.stores.redis_cache import open_cache
+from spider_common.stores.redis_login import open_login
 from spider_common.stores.secrets import SecretsManager
 from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.stores.sqs_queue import open_queue
@@ -88,7 +89,9 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
         )
         prefix = settings.names_prefix
         wire = await stack.enter_async_context(TrioTransport(network=to_venues, tls=tls))
-        redis = await stack.enter_async_context(open_cache(settings.redis_url, network, tls, prefix))
+        secrets = SecretsManager(aws, clock, prefix=prefix)
+        login = await stack.enter_async_context(open_login(settings.redis_credential, secrets, log))
+        redis = await stack.enter_async_context(open_cache(settings.redis_url, network, tls, prefix, login))
         cache = MeteredCache(redis, meter)
 
         def budgets(venue: Venue) -> Budgets:
@@ -123,7 +126,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             positions=PositionStore(trading),
             config=ConfigStore(config, cache),
             audit=Audit(config),
-            secrets=SecretsManager(aws, clock, prefix=prefix),
+            secrets=secrets,
             venues=venues,
             meter=meter,
             log=log,

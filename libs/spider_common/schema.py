@@ -379,3 +379,9 @@ def _key_schema(partition: str, sort: str) -> list[dict[str, str]]:
         {"AttributeName": partition, "KeyType": "HASH"},
         {"AttributeName": sort, "KeyType": "RANGE"},
     ]
+
+
+CACHE_USER: Final = "services"
+"""Redis' user for all services, whose password the secret ``<prefix>redis`` holds."""
+CACHE_ACCESS: Final = "on ~* &* +@all -@admin -@dangerous"
+"""What that user may do: everything but steer the server, or look through all it has."""

@@ -41,6 +41,33 @@ class Credentials(msgspec.Struct, frozen=True):
     passphrase: Secret | None = None
 
 
+class Login(msgspec.Struct, frozen=True):
+    """A user of a server, and the password that opens it. A user without a name is the server's own."""
+
+    user: str
+    password: Secret
+
+
+class _WrittenLogin(msgspec.Struct):
+    username: str
+    password: str
+
+
+def read_login(text: str) -> Login:
+    """A login from ``{"username": ..., "password": ...}``, which is how AWS writes those it rotates.
+
+    Raises:
+        ValueError: a field is missing. The text never shows a value.
+    """
+    try:
+        written = msgspec.json.decode(text, type=_WrittenLogin)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"login: {error}") from None
+    except msgspec.DecodeError:
+        raise ValueError("login: not JSON; write an object with username and password") from None
+    return Login(written.username, Secret(written.password))
+
+
 class _Written(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     key: str
     secret: str

@@ -33,7 +33,9 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         okx_socket, bitget_socket, bingx_socket: the address of its private socket.
         bingx_orders_per_s, bingx_queries_per_s: what BingX lets in from one address. Its sources contradict
             each other; the strictest is the default.
-        redis_url: ``rediss://user@host:port``; empty: no cache, the tables are read.
+        redis_url: ``rediss://host:port``, of a cluster any node's; empty: no cache, the tables are read.
+        redis_credential: the name or ARN of the secret with Redis' user and password, which may be rotated;
+            empty: what the URL says, or nobody.
         local_address: the source address of connections to venues; empty: the system's choice.
         egress_address: the address that venues see, for which they count; empty: `local_address`.
         tasks: how many tasks of all services may be running: without Redis each keeps to its share of the
@@ -58,6 +60,7 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     bingx_orders_per_s: Positive = 3
     bingx_queries_per_s: Positive = 2
     redis_url: str = ""
+    redis_credential: str = ""
     local_address: str = ""
     egress_address: str = ""
     tasks: Positive = 4

@@ -3,6 +3,7 @@
 import getpass
 import os
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -17,7 +18,9 @@ from spider_common.stores.audit import Author
 from spider_common.stores.config import ConfigStore
 from spider_common.stores.config_rows import ItemChanged
 from spider_common.stores.redis_cache import open_cache
+from spider_common.stores.redis_login import open_login
 from spider_common.stores.table import TableError
+from spider_common.telemetry.logs import logger
 
 T = TypeVar("T")
 
@@ -47,8 +50,10 @@ def with_config(work: Callable[[ConfigStore], Awaitable[T]]) -> T:
 @asynccontextmanager
 async def _open(chosen: CommonSettings) -> AsyncIterator[ConfigStore]:
     tls = ssl.create_default_context()
+    log = logger("cli", SystemClock(), write=lambda line: sys.stderr.write(line + "\n"), level="warning")
     async with (
         open_ground(chosen) as ground,
-        open_cache(chosen.redis_url, SystemNetwork(), tls, chosen.names_prefix) as cache,
+        open_login(chosen.redis_credential, ground.secrets, log) as login,
+        open_cache(chosen.redis_url, SystemNetwork(), tls, chosen.names_prefix, login) as cache,
     ):
         yield ConfigStore(ground.table(schema.CONFIG), cache)

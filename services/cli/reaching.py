@@ -12,11 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from services.cli.refusal import Refusal
 from spider_common import settings
+from spider_common.clock import SystemClock
 from spider_common.network import SystemNetwork
 from spider_common.schema import QueueShape, TableShape
 from spider_common.sdk.aws import Aws, open_aws
 from spider_common.settings import CommonSettings, IngestSettings, OmsSettings
 from spider_common.stores.dynamo_table import DynamoTable
+from spider_common.stores.secrets import SecretsManager
 from spider_common.stores.sqs_queue import SqsQueue, open_queue
 
 T = TypeVar("T")
@@ -37,10 +39,11 @@ def read_settings(environment: Mapping[str, str]) -> CommonSettings:
 
 
 class Ground:
-    """The tables and queues that the settings name."""
+    """The tables, queues and secrets that the settings name."""
 
     def __init__(self, aws: Aws, prefix: str) -> None:
         self._aws, self._prefix = aws, prefix
+        self.secrets = SecretsManager(aws, SystemClock(), prefix=prefix)
         self._rng = random.Random()  # noqa: S311 names writes and spreads pauses between attempts
 
     def table(self, shape: TableShape) -> DynamoTable:

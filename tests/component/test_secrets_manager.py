@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from spider_common.clock import NS_PER_S, TrioClock
 from spider_common.domain.identifiers import AccountId
-from spider_common.secret import write_credentials
+from spider_common.secret import Login, Secret, write_credentials
 from spider_common.stores.secrets import KEEP_NS, SecretsManager, SecretsUnavailable
 from tests.oms_rig import KEY, ORIGIN
 
@@ -119,3 +119,23 @@ async def test_what_could_not_be_read_ahead_is_read_when_it_is_needed(autojump_c
     aws.stored |= {"dev/accounts/a": write_credentials(KEY), "dev/accounts/c": "hunter2"}
     await store.read_ahead([AccountId("b"), AccountId("c")])
     assert [await store.credentials(AccountId(name)) for name in "abc"] == [KEY, None, None]
+
+
+async def test_a_login_is_read_as_it_is_now() -> None:
+    """Law: it is found by its whole name and never remembered; without one that can be read, the store is
+    unavailable, and the error shows no value."""
+    aws, manager = secrets()
+    for password in ("first", "second"):
+        aws.stored["dev-redis"] = f'{{"username": "services", "password": "{password}"}}'
+        assert await manager.login("dev-redis") == Login("services", Secret(password))
+    aws.stored["dev-redis"] = '{"username": "services", "secret": "third"}'
+    with pytest.raises(
+        SecretsUnavailable, match="dev-redis: login: Object missing required field `password`"
+    ) as caught:
+        await manager.login("dev-redis")
+    assert "third" not in str(caught.value)
+    with pytest.raises(SecretsUnavailable, match="other: ResourceNotFoundException"):
+        await manager.login("other")
+    aws.away = True
+    with pytest.raises(SecretsUnavailable, match="InternalServiceError"):
+        await manager.login("dev-redis")

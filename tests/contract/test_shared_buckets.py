@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import pytest
+import redis
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from spider_common.stores.memory_cache import MemoryCache
 from spider_common.stores.redis_cache import RedisCache
 from spider_common.stores.shared_buckets import SharedBuckets
 from spider_common.telemetry.logs import logger
+from tests.valkey_cluster import ValkeyCluster
 
 HOUR_S = 3_600.0
 """In a window so long no token comes back while a test runs: what it counts depends on no timing."""
@@ -27,11 +29,26 @@ PATIENCE_S = 10.0
 """A slow machine is not a cache in trouble."""
 
 
+@pytest.fixture(params=["valkey", "valkey_cluster"])
+def server(request: pytest.FixtureRequest) -> ValkeyServer | ValkeyCluster:
+    """One server, or a cluster of them."""
+    found: ValkeyServer | ValkeyCluster = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
-async def client(valkey: ValkeyServer) -> AsyncIterator[RedisClient]:
-    async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port) as opened:
-        await opened.call(lambda r: r.flushall())
+async def client(server: ValkeyServer | ValkeyCluster) -> AsyncIterator[RedisClient]:
+    async with RedisClient(SystemNetwork(), "127.0.0.1", server.port) as opened:
+        forget(server)
         yield opened
+
+
+def forget(server: ValkeyServer | ValkeyCluster) -> None:
+    if isinstance(server, ValkeyCluster):
+        server.flush()
+        return
+    with redis.Redis(port=server.port) as r:
+        r.flushall()
 
 
 def task(cache: Cache, lines: list[str] | None = None) -> SharedBuckets:
@@ -69,7 +86,7 @@ def limit(number: int) -> Limit:
 
 @given(course=steps)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_server_and_twin_decide_alike(valkey: ValkeyServer, course: list[Step]) -> None:
+def test_server_and_twin_decide_alike(server: ValkeyServer | ValkeyCluster, course: list[Step]) -> None:
     """Whatever is asked and closed, in whatever calls: the same requests get their tokens on both."""
 
     async def decisions(cache: Cache) -> list[list[bool]]:
@@ -85,8 +102,8 @@ def test_server_and_twin_decide_alike(valkey: ValkeyServer, course: list[Step]) 
         return given
 
     async def main() -> None:
-        async with RedisClient(SystemNetwork(), "127.0.0.1", valkey.port) as client:
-            await client.call(lambda r: r.flushall())
+        async with RedisClient(SystemNetwork(), "127.0.0.1", server.port) as client:
+            forget(server)
             assert await decisions(RedisCache(client)) == await decisions(MemoryCache())
 
     trio.run(main)
@@ -121,7 +138,7 @@ async def test_every_value_has_an_end(client: RedisClient) -> None:
     taker = task(RedisCache(client))
     await taker.take([[(("taken",), Limit(10, 5.0))]])
     await taker.close(("closed",), Limit(10, 5.0), SystemClock().now() + 30 * NS_PER_S)
-    lives = await client.call(lambda r: sorted(r.pttl(key) for key in r.keys("*")))
+    lives = await client.call(lambda r: sorted(r.pttl(key) for key in r.keys("*")), key="budget:{okx}:")
     assert 0 < lives[0] <= 1_000
     assert 1_000 < lives[1] <= 30_000
 

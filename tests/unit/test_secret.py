@@ -7,7 +7,14 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from spider_common.secret import Credentials, Secret, read_credentials, write_credentials
+from spider_common.secret import (
+    Credentials,
+    Login,
+    Secret,
+    read_credentials,
+    read_login,
+    write_credentials,
+)
 
 TEXT = "hunter2-hunter2"
 
@@ -18,6 +25,7 @@ TEXT = "hunter2-hunter2"
     [
         Secret(TEXT),
         Credentials(Secret(TEXT), Secret(TEXT), Secret(TEXT)),
+        Login("services", Secret(TEXT)),
         [Secret(TEXT)],
         {"key": Secret(TEXT)},
     ],
@@ -74,3 +82,25 @@ def test_unreadable_credentials_are_named_and_not_shown(text: str, words: str) -
     assert words in str(caught.value)
     assert TEXT not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+def test_a_login_is_read_as_aws_writes_it() -> None:
+    """User and password are taken, what else AWS keeps beside them is left."""
+    text = f'{{"username": "services", "password": "{TEXT}", "user_arn": "arn:..."}}'
+    assert read_login(text) == Login("services", Secret(TEXT))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (TEXT, "not JSON; write an object with username and password"),
+        (f'{{"password": "{TEXT}"}}', "username"),
+        (f'{{"username": "{TEXT}"}}', "password"),
+        (f'{{"username": "u", "password": ["{TEXT}"]}}', "password"),
+    ],
+)
+def test_a_bad_login_names_the_field_and_no_value(text: str, words: str) -> None:
+    """An error can be logged."""
+    with pytest.raises(ValueError, match=words) as caught:
+        read_login(text)
+    assert TEXT not in str(caught.value)

@@ -5,15 +5,29 @@ Everything here runs inside a greenback portal: what waits, waits through `green
 
 import math
 import ssl
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import greenback
 import redis
 import trio
+from redis.credentials import CredentialProvider
 
 from spider_common.network import Network
+from spider_common.secret import Login
 
 _STALE_AFTER_S: Final = 1.0  # a connection idle for longer is looked at before it is used
+
+
+class LoginSource(Protocol):
+    """Where user and password come from. They may change while connections are open."""
+
+    async def get(self) -> Login | None:
+        """The login; None: it cannot be read now."""
+        ...
+
+    async def renew(self, refused: Login) -> bool:
+        """Whether there is another one now, after the server has refused this."""
+        ...
 
 
 class StreamSocket:
@@ -63,18 +77,31 @@ class TrioConnection(redis.Connection):
     """A connection whose bytes go through a `Network`. Connecting and logging in take `connect_s` at most."""
 
     def __init__(
-        self, *, network: Network, tls: ssl.SSLContext | None, connect_s: float, **options: Any
+        self,
+        *,
+        network: Network,
+        tls: ssl.SSLContext | None,
+        login: LoginSource | None,
+        connect_s: float,
+        **options: Any,
     ) -> None:
         self._network = network
         self._tls = tls
+        self._login = None if login is None else _Shown(login)
         self._connect_s = connect_s
         self._retired = False
         self.idle_since = 0.0  # Trio's clock
-        super().__init__(**options)
+        super().__init__(credential_provider=self._login, **options)
 
     def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
-        if not self.is_connected:
-            with trio.fail_after(self._connect_s):  # noqa: ASYNC100 what waits, waits through greenback
+        if self.is_connected:
+            return
+        with trio.fail_after(self._connect_s):  # noqa: ASYNC100 what waits, waits through greenback
+            try:
+                super().connect_check_health(check_health, retry_socket_connect)
+            except redis.AuthenticationError:
+                if self._login is None or not self._login.renew():
+                    raise
                 super().connect_check_health(check_health, retry_socket_connect)
 
     def retire(self) -> None:
@@ -144,10 +171,32 @@ class TrioPool(redis.ConnectionPool):
         self._slots.release()
         connection.retire()
 
+    def reconnect(self) -> None:
+        """Has every connection made anew: idle ones at their next use, others once they are given back."""
+        self.update_active_connections_for_reconnect()
+        self.disconnect(inuse_connections=False)
+
     @property
     def free(self) -> int:
         """How many connections could be borrowed without waiting."""
         return self._slots.value
+
+
+class _Shown(CredentialProvider):
+    """A login as redis-py asks for it, at each connect. It knows which one it has shown last."""
+
+    def __init__(self, source: LoginSource) -> None:
+        self._source = source
+        self._shown: Login | None = None
+
+    def get_credentials(self) -> tuple[str, str]:
+        self._shown = greenback.await_(self._source.get())
+        if self._shown is None:
+            raise redis.ConnectionError("the user's password cannot be read")
+        return self._shown.user, self._shown.password.reveal()
+
+    def renew(self) -> bool:
+        return self._shown is not None and bool(greenback.await_(self._source.renew(self._shown)))
 
 
 def _drop_if_stale(connection: TrioConnection) -> None:

@@ -94,5 +94,9 @@ class Cache(Protocol):
         ...
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes] = ()) -> Reply:
-        """Run a script, all of it or nothing."""
+        """Run a script, all of it or nothing.
+
+        Its keys live together: where there is more than one, the text between their first braces is the
+        same, and decides on which node of a cluster they are.
+        """
         ...

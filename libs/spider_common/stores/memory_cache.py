@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import trio
 
+from spider_common.sdk.redis_slots import slot_of
 from spider_common.stores.cache import CacheUnavailable, Feed, Published, Reply, Script, Values
 
 _BACKLOG: Final = 1024  # a reader further behind loses its feed, as it does at a server
@@ -58,6 +59,8 @@ class MemoryCache:
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[bytes] = ()) -> Reply:
         await self._enter()
+        if len({slot_of(key) for key in keys}) > 1:  # what stands alone would take them, a cluster does not
+            raise ValueError(f"keys of one script must share what is between their braces: {list(keys)}")
         return script.twin(self._values, keys, arguments)
 
     async def _enter(self) -> None:

@@ -9,7 +9,13 @@ import trio
 from spider_common.clock import NS_PER_S, Clock
 from spider_common.domain.identifiers import AccountId
 from spider_common.sdk.aws import Aws
-from spider_common.secret import Credentials, read_credentials, write_credentials
+from spider_common.secret import (
+    Credentials,
+    Login,
+    read_credentials,
+    read_login,
+    write_credentials,
+)
 from spider_common.stores.aws_errors import UNANSWERED, error_code
 
 KEEP_NS: Final = 300 * NS_PER_S
@@ -108,6 +114,22 @@ class SecretsManager:
             return None  # no key of ours: as good as none, and no reason to stop the other accounts
         self._kept[account] = (credentials, self._clock.now())
         return credentials
+
+    async def login(self, name: str) -> Login:
+        """A server's login by the whole name or the ARN of its secret, as it is now: nothing is remembered.
+
+        Raises:
+            SecretsUnavailable: no answer came, or there is no such login that may be read.
+        """
+        try:
+            answer = await self._aws.call(self._client.get_secret_value, SecretId=name)
+            return read_login(answer["SecretString"])
+        except botocore.exceptions.ClientError as error:
+            raise SecretsUnavailable(f"{name}: {error_code(error)}") from error
+        except UNANSWERED as error:
+            raise SecretsUnavailable(f"{name}: no answer") from error
+        except ValueError as error:
+            raise SecretsUnavailable(f"{name}: {error}") from error
 
     async def put(self, account: AccountId, credentials: Credentials) -> None:
         """Stores an account's key, over one that is there."""

@@ -6,8 +6,8 @@ So a task never tells its time: it sends and gets durations. A value lives as lo
 its absence does.
 
 Which task's turn it is the cache does not know: order and fairness hold within a task, the limits for
-all. The keys of one call are read and written together, so the cache is one shard (or its keys share a
-hash tag).
+all. The keys of one call are read and written together, so all of a venue are on one node of a cluster:
+its name is their hash tag.
 """
 
 from collections.abc import Sequence
@@ -164,7 +164,7 @@ class SharedBuckets:
         parts = [name] if isinstance(name, str) else list(name)
         if parts[0] == ADDRESS:
             parts.insert(1, self._egress)
-        return f"budget:{self._venue}:{msgspec.json.encode(parts).decode()}"
+        return f"budget:{{{self._venue}}}:{msgspec.json.encode(parts).decode()}"
 
 
 def _take(values: Values, keys: Sequence[str], arguments: Sequence[bytes]) -> Reply:
