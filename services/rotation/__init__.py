@@ -1,0 +1,1 @@
+"""The Lambda function that turns the password of Redis' user. It stands on what its runtime has: boto3."""
