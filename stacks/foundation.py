@@ -35,7 +35,7 @@ FOUNDATION: Final = "foundation"
 class Foundation(TerraformStack):
     """Network, keys, tables, queues, cache, backups, users and audit of one environment.
 
-    Variables: `account_id`, the account it is for; `redis_first_password`, which the first rotation replaces.
+    Variables: `account_id`, the account it is for.
     """
 
     def __init__(self, scope: Construct, *, environment: Environment, variables: Mapping[str, str]) -> None:
@@ -127,13 +127,6 @@ class Foundation(TerraformStack):
             subnets=self._net.subnets[OMS],
             group=self._doors.ids["redis"],
             key=key,
-            first_password=variable(
-                self,
-                "redis_first_password",
-                says="at least 16 characters, which the first rotation replaces",
-                condition="length(var.redis_first_password) >= 16",
-                sensitive=True,
-            ),
         )
         Backups(
             self,

@@ -14,7 +14,7 @@ from stacks.environments import Environment
 
 SERVICES: Final = ("oms", "ingest", "dashboard")
 """What has an image of its own."""
-GROUPS: Final = ("alb", "frontend", "oms", "machines", "redis", "endpoints")
+GROUPS: Final = ("alb", "frontend", "oms", "machines", "rotation", "redis", "endpoints")
 """The security groups."""
 Named = Mapping[str, str]
 """What something is called -> what the foundation has under that name."""

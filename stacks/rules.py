@@ -29,6 +29,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "aws_dynamodb_table": ("server_side_encryption", "kms_key_arn"),
     "aws_ecr_repository": ("encryption_configuration", "kms_key"),
     "aws_elasticache_replication_group": ("kms_key_id",),
+    "aws_lambda_function": ("kms_key_arn",),
     "aws_secretsmanager_secret": ("kms_key_id",),
     "aws_sns_topic": ("kms_master_key_id",),
     "aws_sqs_queue": ("kms_master_key_id",),
@@ -99,10 +100,12 @@ def without_dead_letters(resources: Resources) -> Iterator[Problem]:
     """A queue from which a message that nobody can handle never leaves."""
     queues = resources.get("aws_sqs_queue", {})
     targets = [str(body["redrive_policy"]) for body in queues.values() if body.get("redrive_policy")]
+    functions = resources.get("aws_lambda_function", {}).values()
+    targets += [str(_within(body, ("dead_letter_config", "target_arn"))) for body in functions]
     for name, body in queues.items():
         takes_them = any(_names(target, "aws_sqs_queue", name) for target in targets)
         if not body.get("redrive_policy") and not takes_them:
-            fix = "set redrive_policy, or name it as another queue's dead-letter queue"
+            fix = "set redrive_policy, or name it as the dead-letter queue of another or of a function"
             yield Problem(f"aws_sqs_queue.{name}", fix)
 
 

@@ -1,5 +1,7 @@
 """The shared cache."""
 
+from typing import Final
+
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.elasticache_replication_group import ElasticacheReplicationGroup
 from cdktf_cdktf_provider_aws.elasticache_subnet_group import ElasticacheSubnetGroup
@@ -7,13 +9,19 @@ from cdktf_cdktf_provider_aws.elasticache_user import ElasticacheUser, Elasticac
 from cdktf_cdktf_provider_aws.elasticache_user_group import ElasticacheUserGroup
 from constructs import Construct
 
+from spider_common import schema
 from stacks.environments import Environment
+
+_SHUT_OUT: Final = "off -@all"
 
 
 class Cache(Construct):
-    """ElastiCache for Redis: TLS, one user with a password, none without, no dangerous commands.
+    """ElastiCache for Redis: TLS, and one user, whom the rotation of its password lets in.
 
-    `first_password` is replaced by the credential's rotation and then opens nothing any more.
+    Until the first rotation nobody gets in, so no state of Terraform ever holds a password.
+
+    Attributes:
+        address: of the primary, or of a cluster's nodes.
     """
 
     def __init__(
@@ -25,32 +33,30 @@ class Cache(Construct):
         subnets: list[str],
         group: str,
         key: str,
-        first_password: str,
     ) -> None:
         super().__init__(scope, name)
         redis = environment.redis
         clustered, replicated = redis.shards > 1, redis.replicas > 0
         where = ElasticacheSubnetGroup(self, "subnets", name=environment.named(name), subnet_ids=subnets)
+        without_password = ElasticacheUserAuthenticationMode(type="no-password-required")
         nobody = ElasticacheUser(
             self,
             "nobody",
             user_id=environment.named("nobody"),
             user_name="default",
             engine="redis",
-            access_string="off -@all",
-            authentication_mode=ElasticacheUserAuthenticationMode(type="no-password-required"),
+            access_string=_SHUT_OUT,
+            authentication_mode=without_password,
         )
         services = ElasticacheUser(
             self,
             "services",
-            user_id=environment.named("services"),
-            user_name="services",
+            user_id=environment.named(schema.CACHE_USER),
+            user_name=schema.CACHE_USER,
             engine="redis",
-            access_string="on ~* &* +@all -@admin -@dangerous",
-            authentication_mode=ElasticacheUserAuthenticationMode(
-                type="password", passwords=[first_password]
-            ),
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["authentication_mode"]),
+            access_string=_SHUT_OUT,
+            authentication_mode=without_password,
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["access_string", "authentication_mode"]),
         )
         users = ElasticacheUserGroup(
             self,

@@ -27,10 +27,10 @@ class Doors(Construct):
     |-----------|-----------|-----------|
     | the world | alb       | 80, 443   |
     | alb       | frontend  | 8000      |
-    | oms, frontend | redis     | 6379  |
-    | oms, frontend, machines | endpoints | 443   |
+    | oms, frontend, rotation | redis     | 6379  |
+    | oms, frontend, machines, rotation | endpoints | 443   |
     | oms       | the world | 443, 8443 |
-    | frontend, machines | the world | 443       |
+    | frontend, machines, rotation | the world | 443       |
     """
 
     def __init__(self, scope: Construct, name: str, *, environment: Environment, network: Network) -> None:
@@ -43,6 +43,7 @@ class Doors(Construct):
                 ("frontend", "dashboard and websocket tasks"),
                 ("oms", "order and ingest tasks"),
                 ("machines", "what tasks run on"),
+                ("rotation", "the rotation of the cache's password"),
                 ("redis", "the shared cache"),
                 ("endpoints", "AWS from within"),
             )
@@ -50,13 +51,13 @@ class Doors(Construct):
         for port in (80, HTTPS):
             self._from_world("alb", port)
         self._between("alb", "frontend", DASHBOARD)
-        for tasks in ("oms", "frontend"):
+        for tasks in ("oms", "frontend", "rotation"):
             self._between(tasks, "redis", REDIS)
         for sources in ("oms", "frontend", "machines"):
             self._between(sources, "endpoints", HTTPS)
         for port in VENUES:
             self._to_world("oms", port)
-        for sources in ("frontend", "machines"):
+        for sources in ("frontend", "machines", "rotation"):  # ElastiCache's own API has no endpoint here
             self._to_world(sources, HTTPS)
 
     def _group(self, name: str, of: str) -> str:

@@ -160,7 +160,7 @@ def test_nothing_but_the_load_balancer_is_reachable_from_outside(configuration: 
 
 
 def test_only_tasks_reach_the_cache(configuration: Configuration) -> None:
-    """Redis opens 6379 to the groups of tasks and to nobody else."""
+    """Redis opens 6379 to the groups of tasks, to the rotation of its password, and to nobody else."""
     doors = [
         rule
         for rule in of(configuration, "aws_vpc_security_group_ingress_rule").values()
@@ -168,7 +168,7 @@ def test_only_tasks_reach_the_cache(configuration: Configuration) -> None:
     ]
     assert {(rule["from_port"], rule["to_port"]) for rule in doors} == {(6379, 6379)}
     who = {named(configuration, rule["referenced_security_group_id"])["name"] for rule in doors}
-    assert {each.partition("-")[2] for each in who} == {"oms", "frontend"}
+    assert {each.partition("-")[2] for each in who} == {"oms", "frontend", "rotation"}
 
 
 def test_the_cache_is_what_the_table_says(configuration: Configuration, name: str) -> None:
@@ -179,11 +179,18 @@ def test_the_cache_is_what_the_table_says(configuration: Configuration, name: st
     found = (body["node_type"], shards, replicas, body["snapshot_retention_limit"])
     assert found == (asked.node_type, asked.shards, asked.replicas, asked.snapshot_days)
     assert body["multi_az_enabled"] is body["automatic_failover_enabled"] is (asked.replicas > 0)
-    users = {
-        user["user_name"]: user["access_string"]
-        for user in of(configuration, "aws_elasticache_user").values()
-    }
-    assert users["default"] == "off -@all"
+
+
+def test_no_password_of_the_cache_is_known_to_terraform(configuration: Configuration) -> None:
+    """Every user begins turned off; what its first rotation gives it is nobody else's to change."""
+    users = {user["user_name"]: user for user in of(configuration, "aws_elasticache_user").values()}
+    assert set(users) == {"default", schema.CACHE_USER}
+    for user in users.values():
+        assert user["access_string"] == "off -@all"
+        assert user["authentication_mode"] == {"type": "no-password-required"}
+    turned = users[schema.CACHE_USER]["lifecycle"]["ignore_changes"]
+    assert set(turned) == {"access_string", "authentication_mode"}
+    assert not [name for name in configuration["variable"] if "password" in name]
 
 
 def test_aws_is_reached_without_nat_where_the_table_says_so(configuration: Configuration, name: str) -> None:

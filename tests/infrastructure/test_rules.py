@@ -79,6 +79,12 @@ GOOD: dict[str, dict[str, Any]] = {
             "network_interfaces": [{"associate_public_ip_address": False}],
         }
     },
+    "aws_lambda_function": {
+        "rotation": {
+            "kms_key_arn": KEY,
+            "dead_letter_config": {"target_arn": "${aws_sqs_queue.letters.arn}"},
+        }
+    },
     "aws_lb": {"door": {"enable_deletion_protection": True}},
     "aws_lb_listener": {
         "https": {"protocol": "HTTPS", "default_action": [{"type": "forward"}]},
@@ -89,6 +95,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "aws_security_group": {"alb": {"name": "dev-alb"}, "oms": {"name": "dev-oms"}},
     "aws_sqs_queue": {
         "dlq": {"kms_master_key_id": KEY, "lifecycle": {"prevent_destroy": True}},
+        "letters": {"kms_master_key_id": KEY, "lifecycle": {"prevent_destroy": True}},
         "copy": {
             "kms_master_key_id": KEY,
             "redrive_policy": '{"deadLetterTargetArn":"${aws_sqs_queue.dlq.arn}","maxReceiveCount":10}',
@@ -128,6 +135,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("aws_elasticache_replication_group.cache.transit_encryption_enabled", False, "transit_encryption"),
     ("aws_iam_role_policy.task.policy", document(allow("sqs:*", on=["arn:aws:sqs:x"])), "sqs:*: name what"),
     ("aws_iam_role_policy.task.policy", document(allow("sqs:SendMessage", on=["*"])), "Resource *: name"),
+    ("aws_lambda_function.rotation.dead_letter_config", None, "or of a function"),
+    ("aws_lambda_function.rotation.kms_key_arn", None, "set kms_key_arn to one of"),
     ("aws_launch_template.oms.block_device_mappings", [{"ebs": {}}], "set ebs.encrypted"),
     ("aws_launch_template.oms.block_device_mappings", [{"ebs": {"encrypted": "false"}}], "set ebs.encrypted"),
     ("aws_launch_template.oms.network_interfaces", [{"associate_public_ip_address": True}], "to false"),

@@ -34,7 +34,6 @@ OFFLINE = {
 VARIABLES = {
     "TF_VAR_account_id": "123456789012",
     "TF_VAR_domain": "spider.example.com",
-    "TF_VAR_redis_first_password": "sixteen-and-more",
     "CHECKPOINT_DISABLE": "1",
 }
 # Read from the plans. Who adds a resource says so here.
@@ -125,19 +124,13 @@ def test_a_plan_needs_no_account_and_makes_what_was_written(
         ("foundation-dev", "TF_VAR_account_id", "12", "Set account_id: the AWS account, twelve digits."),
         ("foundation-dev", "TF_VAR_account_id", None, 'variable "account_id" is not set'),
         (
-            "foundation-dev",
-            "TF_VAR_redis_first_password",
-            "short",
-            "Set redis_first_password: at least 16 characters",
-        ),
-        (
             "services-dev",
             "TF_VAR_domain",
             "https://x",
             "Set domain: the name under which the dashboard is found",
         ),
     ],
-    ids=["wrong-account", "no-account", "short-password", "no-domain"],
+    ids=["wrong-account", "no-account", "no-domain"],
 )
 def test_a_missing_or_wrong_variable_is_named(
     places: Mapping[str, Path], planned: str, variable: str, value: str | None, said: str
