@@ -18,6 +18,7 @@ from stacks.constructs.machines import Cluster
 from stacks.constructs.outputs import take_over
 from stacks.constructs.provider import use_aws
 from stacks.constructs.releases import BlueGreen, release
+from stacks.constructs.rotation import Rotation
 from stacks.constructs.scaling import Scaling
 from stacks.constructs.tasks import Logs, Place, Roles, RollingService, SwitchedService, TaskDefinition
 from stacks.constructs.tracing import Tracing
@@ -61,6 +62,7 @@ class Services(TerraformStack):
             balancer=self._balancer.metric_name,
         )
         Tracing(self, "tracing", environment=environment)
+        self._rotation()
         self._copying()
         self._dashboard()
 
@@ -91,6 +93,22 @@ class Services(TerraformStack):
                 ("oms", environment.oms, by_way),
                 ("frontend", environment.frontend, {"all": list(handed.frontend_subnets.values())}),
             )
+        )
+
+    def _rotation(self) -> None:
+        environment, handed = self._environment, self._handed
+        Rotation(
+            self,
+            "rotation",
+            environment=environment,
+            account=handed.account_id,
+            role=self._roles("rotation").task,
+            secret=handed.redis_credential_arn,
+            redis_address=handed.redis_address,
+            subnets=list(handed.oms_subnets.values()),
+            group=handed.security_groups["rotation"],
+            key=handed.stores_key_arn,
+            logs_key=handed.logs_key_arn,
         )
 
     def _copying(self) -> None:

@@ -15,7 +15,8 @@ def _common(environment: Environment, handed: Handover, way: WayOut) -> dict[str
     return {
         "aws_region": environment.region,
         "names_prefix": environment.names_prefix,
-        "redis_url": f"rediss://services@{handed.redis_address}:6379",
+        "redis_url": f"rediss://{handed.redis_address}:6379",
+        "redis_credential": handed.redis_credential_arn,
         # The address of the gateway's own zone stands for all that leaves by it. Where one gateway carries
         # both, nobody knows by which of them a connection leaves: there all share the limits of one.
         "egress_address": handed.egress_addresses[way.zones[0]],

@@ -38,6 +38,8 @@ ACCEPTED = {
     ("CKV_AWS_338", "firewall_logs_"): "the table says how long logs are kept",
     ("CKV_AWS_338", "ingest-logs_"): "the table says how long logs are kept",
     ("CKV_AWS_338", "oms-logs_"): "the table says how long logs are kept",
+    ("CKV_AWS_338", "rotation_logs_"): "the table says how long logs are kept",
+    ("CKV_AWS_272", "rotation_function_"): "who may deploy it could sign it too; Lambda checks its hash",
     ("CKV_AWS_338", "shells-logs_"): "the table says how long logs are kept",
     ("CKV_AWS_150", "balancer_"): "outside prod an environment can be taken down by one command",
     ("CKV_AWS_378", "balancer_"): "TLS ends at the balancer; behind it are private subnets, group to group",

@@ -148,6 +148,15 @@ def test_a_service_outlives_its_collector(services: Configuration) -> None:
         assert mine["cpu"] + collector["cpu"] == int(definition["cpu"])
 
 
+def test_the_caches_password_is_read_from_its_secret(services: Configuration) -> None:
+    """Tasks are told which secret holds it, not what it is, and what turns it turns that one."""
+    (turned,) = of(services, "aws_secretsmanager_secret_rotation").values()
+    for service, container in own(services):
+        if service in SETTINGS:
+            assert told(container)["SPIDER_REDIS_CREDENTIAL"] == turned["secret_id"]
+            assert "@" not in told(container)["SPIDER_REDIS_URL"]
+
+
 def test_images_are_releases_of_our_own_repositories(services: Configuration, name: str) -> None:
     """What runs is the tag that the table or the release gives."""
     for service, container in own(services):
