@@ -1,5 +1,6 @@
 """A cluster of real Valkey servers on loopback: three masters, and a replica of the first."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ class ValkeyCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for server in self.servers:
+            if server._process is not None:
+                server._process.send_signal(signal.SIGCONT)
             server.terminate()
 
     @property
@@ -102,8 +105,15 @@ class ValkeyCluster:
         for number in (target, *range(MASTERS)):
             self.ask(number, "CLUSTER SETSLOT", slot(key), "NODE", self.name(target))
 
+    def lose(self, number: int, *, hangs: bool) -> None:
+        """A node dies, or says nothing any more."""
+        if hangs:
+            self.servers[number]._process.send_signal(signal.SIGSTOP)
+        else:
+            self.servers[number].terminate()
+
     def fail_over(self) -> None:
-        """The replica takes the place of the first master, which is dead."""
+        """The replica takes the place of the first master, which is lost."""
         self.ask(MASTERS, "CLUSTER FAILOVER", "TAKEOVER")
         mine = f":{self.servers[MASTERS].port}@"
         self._until(

@@ -160,7 +160,7 @@ class RedisClient:
                     if not hops_left:
                         raise
                     node, asks = await self._next(error, node, key)
-                except (redis.ConnectionError, trio.Cancelled):
+                except (redis.ConnectionError, trio.TooSlowError, trio.Cancelled):
                     self._doubt(node)
                     raise
         raise AssertionError("the last hop answers or fails")
@@ -180,7 +180,7 @@ class RedisClient:
                 with trio.fail_after(self._deadline_s):
                     await greenback.with_portal_run_sync(_subscribe, pubsub, channels)
                 yield Subscription(pubsub, self._deadline_s)
-            except (redis.ConnectionError, trio.TooSlowError):
+            except (redis.ConnectionError, trio.TooSlowError, trio.Cancelled):
                 self._doubt(node)
                 raise
         finally:
