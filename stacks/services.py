@@ -102,7 +102,6 @@ class Services(TerraformStack):
             "rotation",
             environment=environment,
             account=handed.account_id,
-            role=self._roles("rotation").task,
             secret=handed.redis_credential_arn,
             redis_address=handed.redis_address,
             subnets=list(handed.oms_subnets.values()),

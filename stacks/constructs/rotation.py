@@ -4,6 +4,8 @@ from typing import Final
 
 from cdktf import AssetType, TerraformAsset, TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_function import (
     LambdaFunction,
     LambdaFunctionDeadLetterConfig,
@@ -23,18 +25,23 @@ from constructs import Construct
 from spider_common import schema
 from stacks.environments import Environment
 from stacks.packing import PACKAGES
+from stacks.policies import allow, document
 
 PACKAGE: Final = "services/rotation"
 DAYS: Final = 30
+SECRET_ACTIONS: Final = (
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+)
+USER_ACTIONS: Final = ("elasticache:DescribeUsers", "elasticache:ModifyUser")
 _LONGEST_S: Final = 900  # what Lambda allows; a step waits ten minutes for ElastiCache at most
 
 
 class Rotation(Construct):
-    """The function, its log group, its dead letters, and the secret's schedule, which begins at once.
-
-    Its `role` may describe, read and write the secret's versions and move their labels; describe and modify
-    the user; use `key`; send to the queue ``<prefix>rotation-dead-letters``; write its log group and traces;
-    and have network interfaces in the VPC.
+    """The function, what it may do, its log group, its dead letters, and the secret's schedule, which begins
+    at once.
 
     It is not signed: whoever may deploy it could sign as well, and its bytes are checked against their hash.
     """
@@ -46,7 +53,6 @@ class Rotation(Construct):
         *,
         environment: Environment,
         account: str,
-        role: str,
         secret: str,
         redis_address: str,
         subnets: list[str],
@@ -72,12 +78,48 @@ class Rotation(Construct):
             message_retention_seconds=14 * schema.DAY_S,
             lifecycle=TerraformResourceLifecycle(prevent_destroy=environment.protected),
         )
+        role = IamRole(
+            self,
+            "role",
+            name=environment.named(name),
+            description="turns what the cache's user logs in with",
+            assume_role_policy=document(
+                allow("sts:AssumeRole", on=(), to={"Service": "lambda.amazonaws.com"})
+            ),
+        )
+        user = environment.named(schema.CACHE_USER)
+        may = IamRolePolicy(
+            self,
+            "may",
+            role=role.id,
+            policy=document(
+                allow(*SECRET_ACTIONS, on=[secret]),
+                allow(*USER_ACTIONS, on=[f"arn:aws:elasticache:{environment.region}:{account}:user:{user}"]),
+                allow("kms:Decrypt", "kms:GenerateDataKey", on=[key]),
+                allow("sqs:SendMessage", on=[letters.arn]),
+                allow("logs:CreateLogStream", "logs:PutLogEvents", on=[f"{logs.arn}:*"]),
+                allow(
+                    "xray:PutTraceSegments",
+                    "xray:PutTelemetryRecords",
+                    on=["*"],
+                    sid="BecauseTracesAreNoResource",
+                ),
+                allow(
+                    "ec2:CreateNetworkInterface",
+                    "ec2:DeleteNetworkInterface",
+                    "ec2:DescribeNetworkInterfaces",
+                    "ec2:DescribeSubnets",
+                    on=["*"],
+                    sid="BecauseInterfacesHaveNoNameBeforeLambdaMakesThem",
+                ),
+            ),
+        )
         function = LambdaFunction(
             self,
             "function",
             function_name=environment.named(name),
-            description="turns the password of the cache's user",
-            role=role,
+            description="turns what the cache's user logs in with",
+            role=role.arn,
             runtime="python3.12",
             architectures=["arm64"],
             handler=f"{PACKAGE.replace('/', '.')}.handler.handle",
@@ -90,7 +132,7 @@ class Rotation(Construct):
             environment=LambdaFunctionEnvironment(
                 variables={
                     "SPIDER_REDIS_HOST": redis_address,
-                    "SPIDER_USER_ID": environment.named(schema.CACHE_USER),
+                    "SPIDER_USER_ID": user,
                     "SPIDER_USER": schema.CACHE_USER,
                     "SPIDER_ACCESS": schema.CACHE_ACCESS,
                 }
@@ -99,6 +141,7 @@ class Rotation(Construct):
             dead_letter_config=LambdaFunctionDeadLetterConfig(target_arn=letters.arn),
             logging_config=LambdaFunctionLoggingConfig(log_format="JSON", log_group=logs.name),
             tracing_config=LambdaFunctionTracingConfig(mode="Active"),
+            depends_on=[may],  # Lambda looks whether it may have interfaces
         )
         called = LambdaPermission(
             self,
@@ -115,5 +158,5 @@ class Rotation(Construct):
             secret_id=secret,
             rotation_lambda_arn=function.arn,
             rotation_rules=SecretsmanagerSecretRotationRotationRules(automatically_after_days=DAYS),
-            depends_on=[called],
+            depends_on=[called],  # the first rotation begins at once
         )

@@ -1,5 +1,6 @@
 """The rotation of Redis' password as it is deployed: what it is given, and what it may reach."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -18,13 +19,12 @@ from spider_common import schema
 from stacks.constructs.provider import use_aws
 from stacks.constructs.rotation import PACKAGE, Rotation
 from stacks.environments import ENVIRONMENTS
-from stacks.packing import pack
+from stacks.packing import ROOT, pack
 from stacks.rules import problems
 
 ACCOUNT = "123456789012"
 SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:dev-redis-AbCdEf"
 KEY, LOGS_KEY = (f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{name}" for name in ("stores", "logs"))
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/dev-rotation"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "rotation",
         environment=environment,
         account=ACCOUNT,
-        role=ROLE,
         secret=SECRET,
         redis_address="redis.example.com",
         subnets=["subnet-1", "subnet-2"],
@@ -92,11 +91,28 @@ def test_it_is_told_whose_password_it_turns_and_no_password(resources: Mapping[s
         "SPIDER_USER": schema.CACHE_USER,
         "SPIDER_ACCESS": schema.CACHE_ACCESS,
     }
-    assert (function["kms_key_arn"], function["role"], function["vpc_config"]["security_group_ids"]) == (
-        KEY,
-        ROLE,
-        ["sg-1"],
-    )
+    assert (function["kms_key_arn"], function["vpc_config"]["security_group_ids"]) == (KEY, ["sg-1"])
+
+
+def test_it_may_do_what_it_does_and_nothing_else(resources: Mapping[str, Any]) -> None:
+    """The calls in its code are what its role may do with the secret and the user, none missing, none more;
+    and only with these."""
+    policy = msgspec.json.decode(only(resources, "aws_iam_role_policy")["policy"])
+    may = {action: each["Resource"] for each in policy["Statement"] for action in each["Action"]}
+    code = "".join(source.read_text() for source in sorted((ROOT / PACKAGE).glob("*.py")))
+    services = {"secrets": "secretsmanager", "cache": "elasticache"}
+    calls = {
+        f"{services[client]}:{method.title().replace('_', '')}"
+        for client, method in re.findall(r"self\._(secrets|cache)\.(\w+)\(", code)
+    }
+    assert calls == {action for action in may if action.partition(":")[0] in services.values()}
+    for action in calls:
+        (on,) = may[action]
+        assert on == (
+            SECRET
+            if action.startswith("secretsmanager:")
+            else f"arn:aws:elasticache:us-east-1:{ACCOUNT}:user:dev-services"
+        )
 
 
 def test_what_is_deployed_is_packed_alike_everywhere(

@@ -41,9 +41,9 @@ PLANNED = {
     "foundation-dev": 127,
     "foundation-staging": 138,
     "foundation-prod": 139,
-    "services-dev": 80,
-    "services-staging": 95,
-    "services-prod": 97,
+    "services-dev": 82,
+    "services-staging": 97,
+    "services-prod": 99,
 }
 
 pytestmark = pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH")
