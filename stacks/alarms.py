@@ -141,6 +141,7 @@ def alarms(
         *(_slow_loop(environment, service) for service in (OMS, INGEST)),
         *(_full_cache(environment, node) for node in redis_nodes(environment)),
         *(_odd_traffic(way, gateway) for way, gateway in nat_gateways.items()),
+        _not_rotated(environment),
         _dashboard_fails(balancer),
     )
 
@@ -278,6 +279,19 @@ def _full_cache(environment: Environment, node: str) -> Alarm:
         breaching=5,
         missing="missing",
         why="Five minutes of five: it fills over days. Without the cache the services go on.",
+    )
+
+
+def _not_rotated(environment: Environment) -> Alarm:
+    return Alarm(
+        name="rotation",
+        section="rotation",
+        says="What the cache's user logs in with could not be turned: it stays what it is.",
+        reads={"errors": of_aws(registry.ROTATION_ERRORS, "Sum", environment.named("rotation"))},
+        threshold=0,
+        period_s=5 * _MINUTE,
+        missing="ignore",
+        why="It is tried again by itself; between two tries, which may be days, the last one counts.",
     )
 
 

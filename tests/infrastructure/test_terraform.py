@@ -41,9 +41,9 @@ PLANNED = {
     "foundation-dev": 127,
     "foundation-staging": 138,
     "foundation-prod": 139,
-    "services-dev": 82,
-    "services-staging": 97,
-    "services-prod": 99,
+    "services-dev": 83,
+    "services-staging": 98,
+    "services-prod": 100,
 }
 
 pytestmark = pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH")

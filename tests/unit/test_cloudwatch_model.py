@@ -119,6 +119,7 @@ CASES: list[tuple[str, dict[str, float], dict[str, float]]] = [
     ("dead-letters", {"letters": 0}, {"letters": 1}),
     ("oms-a-tasks", {"running": 1, "wanted": 2}, {"running": 0, "wanted": 2}),
     ("redis-memory-0001-001", {"full": 80}, {"full": 80.5}),
+    ("rotation", {"errors": 0}, {"errors": 1}),
     ("dashboard-errors", {"errors": 2, "requests": 2}, {"errors": 3, "requests": 50}),
     ("dashboard-errors", {"requests": 100}, {"errors": 6, "requests": 100}),
 ]

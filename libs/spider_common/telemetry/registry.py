@@ -322,6 +322,12 @@ NAT_BYTES: Final = AwsMetric(
     by=("NatGatewayId",),
     says="Bytes that left for venues, and where endpoints are not paid for, for AWS.",
 )
+ROTATION_ERRORS: Final = AwsMetric(
+    namespace="AWS/Lambda",
+    name="Errors",
+    by=("FunctionName",),
+    says="Steps in which the rotation of Redis' password failed.",
+)
 BALANCER_REQUESTS: Final = _of_balancer("RequestCount", "Requests to the dashboard.")
 BALANCER_ERRORS: Final = _of_balancer("HTTPCode_Target_5XX_Count", "Those that the dashboard failed at.")
 BALANCER_TIME: Final = _of_balancer("TargetResponseTime", "How long it took to answer, in seconds.")
