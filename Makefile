@@ -10,7 +10,10 @@ SEED ?= 1
 EVENTS ?= 200
 FRAMES ?= 100000
 ENV ?= dev
+DEPLOY ?=
 ARGS ?=
+
+DEPLOYED := $(if $(DEPLOY),--deploy)
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -29,11 +32,12 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY) ## Copy three leaders' sessions, play scenes, judge both, write demo.json
-	$(PY) -m services.local demo
+# DEPLOY=1: on the tables, queue and user pool of the foundation stack, applied to AWS's stand-in by Terraform.
+demo: $(READY) $(if $(DEPLOY),synth) ## Copy three leaders' sessions, play scenes, judge both (DEPLOY=1: on what is deployed)
+	$(PY) -m services.local demo $(DEPLOYED)
 
-up: $(READY) ## Run the whole system on this machine until Ctrl-C
-	$(PY) -m services.local up
+up: $(READY) $(if $(DEPLOY),synth) ## Run the whole system on this machine until Ctrl-C (DEPLOY=1 likewise)
+	$(PY) -m services.local up $(DEPLOYED)
 
 test: $(READY) ## Run the tests (ARGS="-k lease" narrows them)
 	$(PY) -m pytest $(ARGS)
@@ -60,8 +64,7 @@ synth: $(BINDINGS) ## Write the Terraform configuration of every environment to 
 	$(PY) main.py
 
 plan: synth ## Ask Terraform what it would change in ENV=dev (TF_VAR_account_id says in which account)
-	terraform -chdir=cdktf.out/stacks/foundation-$(ENV) init -input=false
-	terraform -chdir=cdktf.out/stacks/foundation-$(ENV) plan -input=false $(ARGS)
+	$(PY) -m services.local.terraform cdktf.out/stacks/foundation-$(ENV) plan -input=false $(ARGS)
 
 # A document names, where its generated part begins, the command that prints it.
 docs: $(READY) ## Write the generated parts of docs/ anew

@@ -23,7 +23,7 @@ from services.local.latency import Copy, Latency, copies, percentile
 from services.local.recorded import recorded_session
 from services.local.scenes import Outcome, Scene, Stage, play_scene, scenes_table
 from services.local.seed import ONE_VENUE, THREE_VENUES, Team
-from services.local.stack import Stack, open_stack
+from services.local.stack import Provide, Stack, open_stack
 from services.local.story import story
 from services.simulator.actions import Action
 from services.simulator.checker import Finding, totals
@@ -59,13 +59,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     scenes: tuple[Outcome, ...]
 
 
-async def demo(*, chosen: int, logs: Path, report: Path, console: Console) -> int:
+async def demo(*, chosen: int, logs: Path, report: Path, console: Console, provide: Provide) -> int:
     """Plays the session of a seed; returns the exit code."""
     rng = random.Random(chosen)  # noqa: S311 a script of trades, nothing secret
     scripts = {team: script(rng, team) for team in THREE_VENUES}
     console.print("Starting AWS (moto), Redis (Valkey), the simulated venues, ingest and order service ...")
     seed, late = seed_story(rng, THREE_VENUES)
-    async with open_stack(seed, logs) as stack:
+    async with open_stack(seed, logs, provide=provide) as stack:
+        for what, where in stack.provided.told.items():
+            console.print(f"{what}: {where}")
         with Progress(console=console) as progress:
             async with trio.open_nursery() as nursery:
                 for team, steps in scripts.items():

