@@ -19,6 +19,7 @@ BIN := .venv/bin
 PY := $(BIN)/python
 READY := .venv/.installed
 BINDINGS := .venv/.bindings
+SCANNER := .venv/checkov/.installed
 HELD := oms ingest dashboard infra local
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install --require-virtualenv
@@ -27,7 +28,7 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up test check bench simulate chaos fuzz synth plan docs format lock clean
+.PHONY: help demo up test check bench simulate chaos fuzz synth plan scan docs format lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +67,9 @@ synth: $(BINDINGS) ## Write the Terraform configuration of every environment to 
 plan: synth ## Ask Terraform what it would change in ENV=dev (TF_VAR_account_id says in which account)
 	$(PY) -m services.local.terraform cdktf.out/stacks/foundation-$(ENV) plan -input=false $(ARGS)
 
+scan: $(BINDINGS) $(SCANNER) ## Hold every stack against checkov's checks
+	$(PY) -m pytest -m scan tests/infrastructure $(ARGS)
+
 # A document names, where its generated part begins, the command that prints it.
 docs: $(READY) ## Write the generated parts of docs/ anew
 	for each in $$(grep -l '^<!-- from here to the end: ' docs/*.md); do \
@@ -80,6 +84,7 @@ format: $(READY) ## Sort imports, apply safe fixes, format
 # The services' locks are held to the versions in dev: what the tests ran on is what ships.
 lock: $(READY) ## Resolve locks/ anew from pyproject.toml, keeping what still fits (ARGS=--upgrade renews all)
 	$(COMPILE) --group dev --output-file locks/dev.txt
+	$(subst pyproject.toml,,$(COMPILE)) --group checkov --output-file locks/checkov.txt
 	for group in $(HELD); do $(COMPILE) --group $$group --constraints locks/dev.txt --output-file locks/$$group.txt; done
 
 clean: ## Remove .venv, caches and results
@@ -103,4 +108,12 @@ $(READY): locks/dev.txt pyproject.toml
 $(BINDINGS): locks/infra.txt $(READY)
 	@echo "Adding the infrastructure bindings: once, under a minute"
 	@$(PIP) --quiet --only-binary :all: --require-hashes --requirement locks/infra.txt
+	@touch $@
+
+# Alone, for its pins contradict ours.
+$(SCANNER): locks/checkov.txt $(READY)
+	@echo "Adding checkov: once, under a minute"
+	@$(PYTHON) -m venv .venv/checkov
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/checkov/bin/python -m pip install --quiet --only-binary :all: \
+	  --require-hashes --requirement locks/checkov.txt
 	@touch $@

@@ -95,7 +95,7 @@ async def prepare(place: Path, *, scratch: Path, environment: Mapping[str, str])
         NoTerraform: neither the program nor the library is there, or no provider can be had.
         TerraformFailed: the configuration cannot be initialised.
     """
-    found = Terraform(command=_command(), environment={**environment, "CHECKPOINT_DISABLE": "1"})
+    found = Terraform(command=command(), environment={**environment, "CHECKPOINT_DISABLE": "1"})
     answer = await _init(found, place)
     if _NO_PROVIDER in answer.said:
         mirror = find_mirror(MIRRORS)
@@ -125,7 +125,12 @@ def mirrored(mirror: Path) -> str:
     return f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
 
 
-def _command() -> tuple[str, ...]:
+def command() -> tuple[str, ...]:
+    """How Terraform is called here.
+
+    Raises:
+        NoTerraform: neither the program nor the library is there.
+    """
     program = shutil.which("terraform")
     if program is not None:
         return (program,)

@@ -1,5 +1,6 @@
 """Where state is kept, from the variables alone."""
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 pytest.importorskip("cdktf", reason="`make synth` installs the bindings")
 
+from services.local.terraform import command
 from stacks import synthesis
 from stacks.backends import BUCKET, BUCKET_REGION, ORGANISATION, BadBackend
 from stacks.environments import BadEnvironment
@@ -25,7 +27,17 @@ def kept(tmp_path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="cdktf asks terraform's version for it")
+@pytest.fixture
+def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of that name, where there is only the library: cdktf asks it for its version."""
+    if shutil.which("terraform") is None:
+        program = tmp_path / "terraform"
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("TERRAFORM_BINARY_NAME", str(program))
+
+
+@pytest.mark.usefixtures("terraform")
 def test_an_organisation_keeps_each_stack_in_a_workspace_of_its_own(tmp_path: Path) -> None:
     """HCP Terraform's workspaces are named `spider-<stack>-<env>`."""
     found = kept(tmp_path, {ORGANISATION: "acme"})
@@ -82,7 +94,7 @@ def test_services_read_the_foundation_where_it_is_kept(tmp_path: Path) -> None:
     assert of_foundation(tmp_path, bucket) == {"backend": "s3", "config": asked}
 
 
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="cdktf asks terraform's version for it")
+@pytest.mark.usefixtures("terraform")
 def test_services_read_the_foundation_from_its_workspace(tmp_path: Path) -> None:
     """An organisation's workspaces are read by the name under which they are written."""
     read = of_foundation(tmp_path, {ORGANISATION: "acme"})

@@ -3,17 +3,17 @@
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
+import trio
 
+from services.local.terraform import Answer, NoTerraform, Terraform, prepare
 from stacks.environments import ENVIRONMENTS
 from stacks.handover import stand_in
 
-TERRAFORM = shutil.which("terraform")
 OFFLINE = {
     "terraform": {"backend": {"local": {"path": "test.tfstate"}}},
     "provider": {
@@ -34,7 +34,6 @@ OFFLINE = {
 VARIABLES = {
     "TF_VAR_account_id": "123456789012",
     "TF_VAR_domain": "spider.example.com",
-    "CHECKPOINT_DISABLE": "1",
 }
 # Read from the plans. Who adds a resource says so here.
 PLANNED = {
@@ -46,31 +45,28 @@ PLANNED = {
     "services-prod": 100,
 }
 
-pytestmark = pytest.mark.skipif(TERRAFORM is None, reason="terraform is not on PATH")
 
+class Plans:
+    """Terraform, and for each stack a directory in which it is ready to plan it without an account."""
 
-def terraform(place: Path, *arguments: str, variables: Mapping[str, str] = VARIABLES) -> tuple[int, str]:
-    """Run terraform in a stack's directory: its exit code, and everything it said."""
-    run = subprocess.run(
-        [str(TERRAFORM), *arguments],
-        cwd=place,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return run.returncode, run.stdout + run.stderr
+    def __init__(self, terraform: Terraform, places: Mapping[str, Path]) -> None:
+        self._terraform, self._places = terraform, places
+
+    def ask(self, stack: str, *arguments: str, variables: Mapping[str, str] = VARIABLES) -> Answer:
+        """Run terraform in a stack's directory."""
+
+        async def asked() -> Answer:
+            return await self._terraform.ask(self._places[stack], *arguments, variables=variables)
+
+        return trio.run(asked)
 
 
 @pytest.fixture(scope="module")
-def places(files: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """Stack -> a directory in which terraform is ready to plan it without an account.
-
-    In the place of a foundation's state there is a stand-in for its services to read.
-    """
+def plans(files: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Plans:
+    """In the place of a foundation's state there is a stand-in for its services to read."""
     whole = tmp_path_factory.mktemp("terraform")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_VAR_")}
     ready: dict[str, Path] = {}
-    first: Path | None = None
     for row in ENVIRONMENTS.values():
         (whole / f"foundation-{row.name}.tfstate").write_bytes(stand_in(row))
     for stack, file in files.items():
@@ -78,16 +74,19 @@ def places(files: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) 
         place.mkdir(parents=True)
         shutil.copy(file, place)
         (place / "zz_override.tf.json").write_text(json.dumps(OFFLINE))
-        if first is None:
-            first = place
-            code, said = terraform(place, "init", "-input=false", "-no-color")
-            if "Failed to query available provider packages" in said:
-                pytest.skip("terraform cannot get the provider here")
-            assert code == 0, said
-        else:
-            (place / ".terraform").symlink_to(first / ".terraform")
-            shutil.copy(first / ".terraform.lock.hcl", place)
-    return ready
+    first, *others = ready.values()
+
+    async def found() -> Terraform:
+        return await prepare(first, scratch=whole, environment=environment)
+
+    try:
+        terraform = trio.run(found)
+    except NoTerraform as missing:
+        pytest.skip(f"NO STACK WAS PLANNED: {missing}")
+    for place in others:
+        (place / ".terraform").symlink_to(first / ".terraform")
+        shutil.copy(first / ".terraform.lock.hcl", place)
+    return Plans(terraform, ready)
 
 
 @pytest.fixture(params=["foundation", "services"])
@@ -96,23 +95,22 @@ def stack(request: pytest.FixtureRequest, name: str) -> str:
     return f"{request.param}-{name}"
 
 
-def test_a_configuration_is_valid(places: Mapping[str, Path], stack: str) -> None:
+def test_a_configuration_is_valid(plans: Plans, stack: str) -> None:
     """Every type, field and reference is one that the provider knows."""
-    code, said = terraform(places[stack], "validate", "-no-color")
-    assert code == 0, said
-    assert "Warning" not in said
+    answer = plans.ask(stack, "validate", "-no-color")
+    assert answer.code == 0, answer.said
+    assert "Warning" not in answer.output
 
 
 def test_a_plan_needs_no_account_and_makes_what_was_written(
-    places: Mapping[str, Path], files: Mapping[str, Path], stack: str
+    plans: Plans, files: Mapping[str, Path], stack: str
 ) -> None:
     """An empty account gets each resource once, and nothing is changed or destroyed."""
-    place = places[stack]
-    code, said = terraform(place, "plan", "-input=false", "-no-color", "-out=made.tfplan")
-    assert code == 0, said
-    code, shown = terraform(place, "show", "-json", "made.tfplan")
-    assert code == 0, shown
-    changes = msgspec.json.decode(shown)["resource_changes"]
+    planned = plans.ask(stack, "plan", "-input=false", "-no-color", "-out=made.tfplan")
+    assert planned.code == 0, planned.said
+    shown = plans.ask(stack, "show", "-json", "made.tfplan")
+    assert shown.code == 0, shown.said
+    changes = msgspec.json.decode(shown.output)["resource_changes"]
     written = msgspec.json.decode(files[stack].read_bytes())["resource"]
     assert {tuple(each["change"]["actions"]) for each in changes} == {("create",)}
     assert len(changes) == sum(map(len, written.values())) == PLANNED[stack]
@@ -130,15 +128,15 @@ def test_a_plan_needs_no_account_and_makes_what_was_written(
             "Set domain: the name under which the dashboard is found",
         ),
     ],
-    ids=["wrong-account", "no-account", "no-domain"],
+    ids=["wrong-account", "no-account", "wrong-domain"],
 )
 def test_a_missing_or_wrong_variable_is_named(
-    places: Mapping[str, Path], planned: str, variable: str, value: str | None, said: str
+    plans: Plans, planned: str, variable: str, value: str | None, said: str
 ) -> None:
     """The error says which and what it should be, before anything is planned."""
     given = {key: each for key, each in VARIABLES.items() if key != variable}
     if value is not None:
         given[variable] = value
-    code, answer = terraform(places[planned], "plan", "-input=false", "-no-color", variables=given)
-    assert code == 1
-    assert said in " ".join(answer.replace("│", " ").split())
+    answer = plans.ask(planned, "plan", "-input=false", "-no-color", variables=given)
+    assert answer.code == 1
+    assert said in " ".join(answer.said.replace("│", " ").split())
