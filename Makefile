@@ -33,7 +33,6 @@ COMPILE = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --universal
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# DEPLOY=1: on the tables, queue and user pool of the foundation stack, applied to AWS's stand-in by Terraform.
 demo: $(READY) $(if $(DEPLOY),synth) ## Copy three leaders' sessions, play scenes, judge both (DEPLOY=1: on what is deployed)
 	$(PY) -m services.local demo $(DEPLOYED)
 
@@ -67,7 +66,7 @@ synth: $(BINDINGS) ## Write the Terraform configuration of every environment to 
 plan: synth ## Ask Terraform what it would change in ENV=dev (TF_VAR_account_id says in which account)
 	$(PY) -m services.local.terraform cdktf.out/stacks/foundation-$(ENV) plan -input=false $(ARGS)
 
-scan: $(BINDINGS) $(SCANNER) ## Hold every stack against checkov's checks
+scan: $(BINDINGS) $(SCANNER) ## Plan every stack without an account, and hold it against checkov's checks
 	$(PY) -m pytest -m scan tests/infrastructure $(ARGS)
 
 # A document names, where its generated part begins, the command that prints it.
@@ -114,6 +113,6 @@ $(BINDINGS): locks/infra.txt $(READY)
 $(SCANNER): locks/checkov.txt $(READY)
 	@echo "Adding checkov: once, under a minute"
 	@$(PYTHON) -m venv .venv/checkov
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/checkov/bin/python -m pip install --quiet --only-binary :all: \
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/checkov/bin/python -m pip install -qq --only-binary :all: \
 	  --require-hashes --requirement locks/checkov.txt
 	@touch $@

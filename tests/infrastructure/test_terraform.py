@@ -45,6 +45,8 @@ PLANNED = {
     "services-prod": 100,
 }
 
+pytestmark = pytest.mark.scan
+
 
 class Plans:
     """Terraform, and for each stack a directory in which it is ready to plan it without an account."""
