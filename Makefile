@@ -70,7 +70,7 @@ scan: $(BINDINGS) $(SCANNER) ## Plan every stack without an account, and hold it
 	$(PY) -m pytest -m scan tests/infrastructure $(ARGS)
 
 # A document names, where its generated part begins, the command that prints it.
-docs: $(READY) ## Write the generated parts of docs/ anew
+docs: $(BINDINGS) ## Write the generated parts of docs/ anew
 	for each in $$(grep -l '^<!-- from here to the end: ' docs/*.md); do \
 	  { sed '/^<!-- from here to the end: /,$$d' $$each; \
 	    $(BIN)/$$(sed -n 's/^<!-- from here to the end: \(.*\) -->$$/\1/p' $$each); } > $$each.new; \

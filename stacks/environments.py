@@ -14,6 +14,9 @@ import msgspec
 LOG_RETENTION_DAYS: Final = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 """What CloudWatch Logs takes, up to two years."""
 
+BACKUP_STARTS_WITHIN_MINUTES: Final = 60
+"""How long after its time a backup may begin: the shortest that AWS Backup takes."""
+
 _PREFIX: Final = 16  # of an environment's network: room for 16 subnets of 4,096 addresses
 _SUBNET_PREFIX: Final = 20
 _BACKUP_MINUTES: Final = (60, 120, 180, 240, 360, 480, 720, 1_440)  # divide a day, as schedules must
@@ -169,6 +172,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return 2 * (self.oms_tasks.most + self.ingest_tasks.most)
 
     @property
+    def key_window_days(self) -> int:
+        """How long a key that somebody deletes can still be kept."""
+        return 30 if self.protected else 7
+
+    @property
     def names_prefix(self) -> str:
         return f"{self.name}-"
 
@@ -209,8 +217,11 @@ def _problems(row: Environment) -> Iterable[str]:
         yield f"log_days: {row.log_days}; CloudWatch takes {', '.join(map(str, LOG_RETENTION_DAYS))}"
     if row.backup_minutes not in _BACKUP_MINUTES:
         yield f"backup_minutes: {row.backup_minutes}; choose of {', '.join(map(str, _BACKUP_MINUTES))}"
-    if not row.point_in_time and row.backup_minutes > row.rpo_minutes:
-        yield f"backup_minutes: {row.backup_minutes} misses rpo_minutes {row.rpo_minutes}; back up oftener"
+    if not row.point_in_time and row.backup_minutes + BACKUP_STARTS_WITHIN_MINUTES > row.rpo_minutes:
+        yield (
+            f"backup_minutes: {row.backup_minutes} misses rpo_minutes {row.rpo_minutes}, for a backup begins "
+            f"up to {BACKUP_STARTS_WITHIN_MINUTES} late; back up oftener"
+        )
     if min(row.backup_days, row.rpo_minutes, row.rto_minutes, row.audit_days) < 1:
         yield "backup_days, rpo_minutes, rto_minutes and audit_days must be at least 1"
     if not row.image_tag or (row.protected and row.image_tag == "latest"):
@@ -281,7 +292,7 @@ DEV: Final = Environment(
     redis=Redis(node_type="cache.t3.micro", shards=1, replicas=0, snapshot_days=1),
     log_days=7,
     point_in_time=False,
-    backup_minutes=1_440,
+    backup_minutes=720,
     backup_days=7,
     rpo_minutes=1_440,
     rto_minutes=480,
@@ -305,7 +316,7 @@ STAGING: Final = Environment(
     redis=Redis(node_type="cache.t3.small", shards=1, replicas=1, snapshot_days=7),
     log_days=14,
     point_in_time=False,
-    backup_minutes=720,
+    backup_minutes=480,
     backup_days=14,
     rpo_minutes=720,
     rto_minutes=240,

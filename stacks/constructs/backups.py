@@ -9,7 +9,7 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
 from constructs import Construct
 
-from stacks.environments import Environment
+from stacks.environments import BACKUP_STARTS_WITHIN_MINUTES, Environment
 from stacks.policies import assumed_by
 
 _MANAGED = "arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyFor"
@@ -58,7 +58,7 @@ class Backups(Construct):
                     rule_name="scheduled",
                     target_vault_name=vault.name,
                     schedule=schedule(environment.backup_minutes),
-                    start_window=60,
+                    start_window=BACKUP_STARTS_WITHIN_MINUTES,
                     completion_window=180,
                     lifecycle=BackupPlanRuleLifecycle(delete_after=environment.backup_days),
                 )

@@ -40,7 +40,7 @@ class Key(Construct):
             "key",
             description=f"{environment.name}: {purpose}",
             enable_key_rotation=True,
-            deletion_window_in_days=30 if environment.protected else 7,
+            deletion_window_in_days=environment.key_window_days,
             policy=document(by_account, *services),
             lifecycle=TerraformResourceLifecycle(prevent_destroy=environment.protected),
         )

@@ -39,7 +39,7 @@ WRONG: list[tuple[Environment, dict[str, Any], str]] = [
     (DEV, {"dashboard_tasks": environments.Tasks(cpu=1, memory=1, least=2, most=1)}, "tasks least 2, most 1"),
     (DEV, {"log_days": 8}, "log_days: 8; CloudWatch takes"),
     (DEV, {"backup_minutes": 100}, "backup_minutes: 100; choose of"),
-    (DEV, {"rpo_minutes": 60}, "misses rpo_minutes 60; back up oftener"),
+    (DEV, {"rpo_minutes": 60}, "misses rpo_minutes 60, for a backup .* back up oftener"),
     (DEV, {"audit_days": 0}, "must be at least 1"),
     (DEV, {"image_tag": ""}, "image_tag"),
     (PROD, {"image_tag": "latest"}, "'latest' names no release"),

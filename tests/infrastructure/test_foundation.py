@@ -1,6 +1,7 @@
 """Laws of the foundation, read from the configuration that Terraform gets."""
 
 import itertools
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
@@ -286,8 +287,12 @@ def test_each_table_is_backed_up_within_the_rpo(configuration: Configuration, na
     ]
     assert sorted(selected) == sorted(ENVIRONMENTS[name].named(shape.name) for shape in schema.TABLES)
     row = ENVIRONMENTS[name]
-    assert row.point_in_time or row.backup_minutes <= row.rpo_minutes
     (rule,) = one(configuration, "aws_backup_plan")["rule"]
+    longest_without = row.backup_minutes + rule["start_window"]
+    assert row.point_in_time or longest_without <= row.rpo_minutes
+    hour = re.fullmatch(r"cron\(0 (\d+)(?:/(\d+))? \* \* \? \*\)", rule["schedule"])
+    assert hour is not None
+    assert int(hour[2] or 24) * 60 == row.backup_minutes
     assert rule["lifecycle"]["delete_after"] == row.backup_days
 
 
