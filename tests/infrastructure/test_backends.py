@@ -1,7 +1,10 @@
 """Where state is kept, from the variables alone."""
 
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,8 @@ from stacks import synthesis
 from stacks.backends import BUCKET, BUCKET_REGION, ORGANISATION, BadBackend
 from stacks.environments import BadEnvironment
 
+ROOT = Path(__file__).parents[2]
+
 
 def kept(tmp_path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     """The `terraform` block of each stack that says where its state is."""
@@ -27,24 +32,34 @@ def kept(tmp_path: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def terraform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program of that name, where there is only the library: cdktf asks it for its version."""
+@pytest.fixture(scope="module")
+def organised(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    """Stack -> its configuration, where an organisation keeps the state.
+
+    Written by a process of its own: cdktf asks a program for Terraform's version, which it gets from its
+    environment, and where there is only the library that program is made here.
+    """
+    place = tmp_path_factory.mktemp("organised")
+    variables = {**os.environ, ORGANISATION: "acme", "CDKTF_OUTDIR": str(place / "out")}
     if shutil.which("terraform") is None:
-        program = tmp_path / "terraform"
+        program = place / "terraform"
         program.write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
         program.chmod(0o755)
-        monkeypatch.setenv("TERRAFORM_BINARY_NAME", str(program))
-
-
-@pytest.mark.usefixtures("terraform")
-def test_an_organisation_keeps_each_stack_in_a_workspace_of_its_own(tmp_path: Path) -> None:
-    """HCP Terraform's workspaces are named `spider-<stack>-<env>`."""
-    found = kept(tmp_path, {ORGANISATION: "acme"})
-    assert found["foundation-dev"] == {
-        "cloud": {"organization": "acme", "workspaces": {"name": "spider-foundation-dev"}}
+        variables["TERRAFORM_BINARY_NAME"] = str(program)
+    subprocess.run([sys.executable, "main.py"], cwd=ROOT, env=variables, check=True, capture_output=True)
+    return {
+        file.parent.name: msgspec.json.decode(file.read_bytes()) for file in place.glob("out/stacks/*/*.json")
     }
-    names = [block["cloud"]["workspaces"]["name"] for block in found.values()]
+
+
+def test_an_organisation_keeps_each_stack_in_a_workspace_of_its_own(organised: Mapping[str, Any]) -> None:
+    """HCP Terraform's workspaces are named `spider-<stack>-<env>`."""
+    clouds = {stack: each["terraform"]["cloud"] for stack, each in organised.items()}
+    assert clouds["foundation-dev"] == {
+        "organization": "acme",
+        "workspaces": {"name": "spider-foundation-dev"},
+    }
+    names = [cloud["workspaces"]["name"] for cloud in clouds.values()]
     assert len(set(names)) == len(names) == 6
 
 
@@ -94,10 +109,9 @@ def test_services_read_the_foundation_where_it_is_kept(tmp_path: Path) -> None:
     assert of_foundation(tmp_path, bucket) == {"backend": "s3", "config": asked}
 
 
-@pytest.mark.usefixtures("terraform")
-def test_services_read_the_foundation_from_its_workspace(tmp_path: Path) -> None:
+def test_services_read_the_foundation_from_its_workspace(organised: Mapping[str, Any]) -> None:
     """An organisation's workspaces are read by the name under which they are written."""
-    read = of_foundation(tmp_path, {ORGANISATION: "acme"})
+    read = organised["services-prod"]["data"]["terraform_remote_state"]["state"]
     assert read["config"] == {"organization": "acme", "workspaces": {"name": "spider-foundation-prod"}}
 
 
