@@ -20,10 +20,6 @@ MOTO_VARIABLES: Final = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
 """What moto's server must be started with: the role of backups has policies that AWS manages."""
 
 _ACCOUNT: Final = "123456789012"  # moto's
-_VARIABLES: Final = {
-    "TF_VAR_account_id": _ACCOUNT,
-    "TF_VAR_redis_first_password": "opens-nothing-on-this-machine",
-}
 _SERVICES: Final = (
     "acm", "autoscaling", "backup", "cloudtrail", "cloudwatch", "codedeploy", "cognitoidp", "dynamodb", "ec2",
     "ecr", "ecs", "elasticache", "elbv2", "events", "iam", "kms", "lambda", "logs", "s3", "secretsmanager",
@@ -158,7 +154,7 @@ async def deploy(place: Path, *, synthesized: Path, aws_url: str, environment: M
     (place / "cdk.tf.json").write_bytes(msgspec.json.encode(for_moto(whole, missing.left_out)))
     (place / "zz_override.tf.json").write_bytes(msgspec.json.encode(override(aws_url)))
     (place / "foundation.tfstate").unlink(missing_ok=True)  # moto forgets with its process
-    given = {**environment, **_VARIABLES}
+    given = {**environment, "TF_VAR_account_id": _ACCOUNT}
     terraform = await prepare(place, scratch=place, environment=given)
     await terraform.run(place, "apply", "-auto-approve", "-input=false", "-no-color", "-parallelism=30")
     outputs = msgspec.json.decode(await terraform.run(place, "output", "-json"))

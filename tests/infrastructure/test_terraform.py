@@ -107,7 +107,7 @@ def test_a_configuration_is_valid(plans: Plans, stack: str) -> None:
 def test_a_plan_needs_no_account_and_makes_what_was_written(
     plans: Plans, files: Mapping[str, Path], stack: str
 ) -> None:
-    """An empty account gets each resource once, and nothing is changed or destroyed."""
+    """An empty account gets each resource once, tagged where it can be; nothing is changed or destroyed."""
     planned = plans.ask(stack, "plan", "-input=false", "-no-color", "-out=made.tfplan")
     assert planned.code == 0, planned.said
     shown = plans.ask(stack, "show", "-json", "made.tfplan")
@@ -115,6 +115,12 @@ def test_a_plan_needs_no_account_and_makes_what_was_written(
     changes = msgspec.json.decode(shown.output)["resource_changes"]
     written = msgspec.json.decode(files[stack].read_bytes())["resource"]
     assert {tuple(each["change"]["actions"]) for each in changes} == {("create",)}
+    kind, _, name = stack.partition("-")
+    tags = {"Project": "oms-spider", "Environment": name, "Stack": kind, "ManagedBy": "terraform"}
+    after = [each["change"]["after"] for each in changes]
+    assert [
+        each for each in after if "tags_all" in each and not tags.items() <= each["tags_all"].items()
+    ] == []
     assert len(changes) == sum(map(len, written.values())) == PLANNED[stack]
 
 
