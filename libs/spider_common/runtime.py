@@ -31,7 +31,7 @@ from spider_common.stores.redis_cache import open_cache
 from spider_common.stores.redis_login import open_login
 from spider_common.stores.secrets import SecretsManager
 from spider_common.stores.shared_buckets import SharedBuckets
-from spider_common.stores.sqs_queue import open_queue
+from spider_common.stores.sqs_queue import SqsQueue, open_queue
 from spider_common.stores.trading import TradingStore
 from spider_common.telemetry.logs import logger
 from spider_common.telemetry.metrics import Meter, open_lines, open_meter
@@ -63,8 +63,12 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[Runtime]:
+async def open_runtime(service: str, settings: CommonSettings, *, ask: bool = True) -> AsyncIterator[Runtime]:
     """The ports, open until the end of the block. Randomness is seeded by the operating system.
+
+    Args:
+        ask: ask for credentials, and AWS where the queue is. Without, nobody is talked to and the queue is
+            nowhere: enough to see whether all can be built.
 
     Raises:
         QueueUnavailable: the queue does not exist or AWS does not answer.
@@ -81,16 +85,22 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
                 clock,
                 environment=environment_of(settings.names_prefix),
                 every_s=settings.metrics_ms / 1_000,
-                write=stack.enter_context(open_lines(settings.metrics_to)),
+                write=stack.enter_context(open_lines(settings.metrics_to if ask else "")),
             )
         )
         aws = await stack.enter_async_context(
-            open_aws(network=network, region=settings.aws_region, endpoint_url=settings.aws_endpoint or None)
+            open_aws(
+                network=network,
+                region=settings.aws_region,
+                endpoint_url=settings.aws_endpoint or None,
+                keys=None if ask else ("unasked", "unasked"),
+            )
         )
         prefix = settings.names_prefix
         wire = await stack.enter_async_context(TrioTransport(network=to_venues, tls=tls))
         secrets = SecretsManager(aws, clock, prefix=prefix)
-        login = await stack.enter_async_context(open_login(settings.redis_credential, secrets, log))
+        credential = settings.redis_credential if ask else ""
+        login = await stack.enter_async_context(open_login(credential, secrets, log))
         redis = await stack.enter_async_context(open_cache(settings.redis_url, network, tls, prefix, login))
         cache = MeteredCache(redis, meter)
 
@@ -121,7 +131,7 @@ async def open_runtime(service: str, settings: CommonSettings) -> AsyncIterator[
             rng=rng,
             network=to_venues,
             tls=tls,
-            queue=await open_queue(aws, schema.COPY, rng, prefix=prefix),
+            queue=await open_queue(aws, schema.COPY, rng, prefix=prefix) if ask else SqsQueue(aws, "", rng),
             trading=TradingStore(trading),
             positions=PositionStore(trading),
             config=ConfigStore(config, cache),

@@ -1,12 +1,47 @@
 """How a service lives: start, say so, work, drain on SIGTERM, end."""
 
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from spider_common import settings
+from spider_common.settings import BadSetting, Settings
 from spider_common.telemetry.health import Health, Stage
+
+CHECK: Final = "--check"
+REFUSED: Final = 2
+"""The exit code of a service that was given a setting or an argument it cannot take."""
+
+
+def start(
+    kind: type[Settings],
+    *,
+    run: Callable[[Settings], Awaitable[None]],
+    check: Callable[[Settings], Awaitable[None]],
+) -> None:
+    """The whole of a service's `__main__`: reads its settings, and runs it until SIGTERM.
+
+    With `--check` it only builds the service (`check` talks to nobody) and ends: 0 when it could be run, 2
+    with the setting and the fix on stderr. An image proves by it that it holds all that the service imports.
+    """
+    arguments = sys.argv[1:]
+    if arguments not in ([], [CHECK]):
+        _refuse(f"{' '.join(arguments)}: leave it out, or write {CHECK}; settings are variables")
+    try:
+        chosen = settings.read(kind, os.environ)
+    except BadSetting as error:
+        _refuse(f"settings: {error}")
+    trio.run(check if arguments else run, chosen)
+
+
+def _refuse(reason: str) -> NoReturn:
+    sys.stderr.write(f"{reason}\n")
+    sys.exit(REFUSED)
 
 
 async def supervise(

@@ -5,6 +5,7 @@ A field ``aws_region`` is the variable ``SPIDER_AWS_REGION``. Times in settings 
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,6 +17,21 @@ _MS: Final = 1_000_000
 
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 Settings = TypeVar("Settings", bound="CommonSettings")
+
+
+_TIMING: Final = ("lease_ms", "window_ms", "skew_ms", "visibility_ms")
+# What an address may begin with.
+_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "aws_endpoint": ("http", "https"),
+    "okx_rest": ("http", "https"),
+    "bitget_rest": ("http", "https"),
+    "bingx_rest": ("http", "https"),
+    "okx_socket": ("ws", "wss"),
+    "bitget_socket": ("ws", "wss"),
+    "bingx_socket": ("ws", "wss"),
+    "redis_url": ("redis", "rediss"),
+}
+_MAY_BE_EMPTY: Final = ("aws_endpoint", "redis_url")
 
 
 class BadSetting(ValueError):
@@ -124,7 +140,8 @@ def read(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
     """A service's settings from its environment.
 
     Raises:
-        BadSetting: a variable with our prefix is unknown to the service, or its value is out of range.
+        BadSetting: a variable with our prefix is unknown to the service, its value is out of range, or
+            does not fit another's.
     """
     written = {
         name.removeprefix(PREFIX).lower(): value
@@ -133,17 +150,39 @@ def read(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
     }
     known = {field.name: field.type for field in msgspec.structs.fields(kind)}
     for name, value in written.items():
-        variable = PREFIX + name.upper()
+        variable = _variable(name)
         if name not in known:
             raise BadSetting(
                 f"{variable}: {kind.__name__} has no such setting; "
-                f"it has {', '.join(PREFIX + each.upper() for each in sorted(known))}"
+                f"it has {', '.join(map(_variable, sorted(known)))}"
             )
         try:
             msgspec.convert(value, known[name], strict=False)
         except msgspec.ValidationError as error:
             raise BadSetting(f"{variable}: {error}") from error
-    return msgspec.convert(written, kind, strict=False)
+        schemes = _SCHEMES.get(name, ())
+        if schemes and not _is_address(value, schemes) and (value or name not in _MAY_BE_EMPTY):
+            # what stands there is not shown: it may hold a password
+            raise BadSetting(f"{variable}: write it as {' or '.join(schemes)}://HOST[:PORT]")
+    chosen = msgspec.convert(written, kind, strict=False)
+    if isinstance(chosen, OmsSettings):
+        try:
+            _ = chosen.timing
+        except ValueError as error:
+            raise BadSetting(f"{', '.join(map(_variable, _TIMING))}: {error}") from error
+    return chosen
+
+
+def _variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _is_address(value: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # not a port, or brackets that do not close
+        return False
 
 
 def write(settings: CommonSettings) -> dict[str, str]:

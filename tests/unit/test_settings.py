@@ -80,5 +80,29 @@ def test_a_wrong_value_is_not_shown() -> None:
 )
 def test_times_that_do_not_fit_are_refused(environment: dict[str, str]) -> None:
     """A lease must have room for a request with its margins, or nothing could ever be sent."""
-    with pytest.raises(ValueError, match=r"^timing\.lease: "):
-        _ = settings.read(OmsSettings, environment).timing
+    with pytest.raises(BadSetting, match=r"^SPIDER_LEASE_MS, .*: timing\.lease: "):
+        settings.read(OmsSettings, environment)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPIDER_OKX_REST", "www.okx.com"),
+        ("SPIDER_OKX_SOCKET", "https://ws.okx.com"),
+        ("SPIDER_BINGX_REST", ""),
+        ("SPIDER_REDIS_URL", "redis://:hunter2@cache:port"),
+        ("SPIDER_REDIS_URL", "cache.internal:6379"),
+        ("SPIDER_AWS_ENDPOINT", "http://"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_refused(name: str, value: str) -> None:
+    """At the start and by its name, with how to write it; what stood there is not shown."""
+    with pytest.raises(BadSetting, match=f"^{name}: write it as .*://HOST") as caught:
+        settings.read(OmsSettings, {name: value})
+    assert not value or value not in str(caught.value)
+
+
+def test_an_address_that_may_be_missing_may_be_empty() -> None:
+    """Without a cache the tables are read; without an endpoint AWS itself is asked."""
+    read = settings.read(OmsSettings, {"SPIDER_REDIS_URL": "", "SPIDER_AWS_ENDPOINT": ""})
+    assert (read.redis_url, read.aws_endpoint) == ("", "")
