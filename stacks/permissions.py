@@ -32,6 +32,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
         redis_credential: the secret with the cache's password.
         user_pool: of those who use the dashboard.
         logs: the log group that the task writes.
+        shells: the log group of what people type into a shell in a task.
+        logs_key: what log groups, and those shells on their way, are encrypted with.
         images: the repository that its image is pulled from.
     """
 
@@ -41,6 +43,8 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     redis_credential: str
     user_pool: str
     logs: str
+    shells: str
+    logs_key: str
     images: str
 
 
@@ -143,7 +147,7 @@ _WRITES: Final = {
 def of_task(
     service: Service, *, environment: Environment, account: str, resources: Resources
 ) -> list[dict[str, Any]]:
-    """What the code of a task may do, and the tracing beside it; a shell in it outside prod."""
+    """What the code of a task may do, and the tracing beside it; a shell in it where the table has shells."""
     may = MAY[service]
     found = [
         allow(*actions, on=list(_arns(thing, environment, account, resources)), sid=_BECAUSE.get(thing, ""))
@@ -169,18 +173,31 @@ def of_task(
             sid="BecauseTracesAreNoResource",
         )
     )
-    if not environment.protected:
-        found.append(
-            allow(
-                "ssmmessages:CreateControlChannel",
-                "ssmmessages:CreateDataChannel",
-                "ssmmessages:OpenControlChannel",
-                "ssmmessages:OpenDataChannel",
-                on=["*"],
-                sid="BecauseTheChannelsOfAShellAreNoResource",
-            )
-        )
+    if environment.shells:
+        found += _shell(resources)
     return found
+
+
+def _shell(resources: Resources) -> list[dict[str, Any]]:
+    """What the agent of ECS Exec does as the task: AWS, "Monitor Amazon ECS containers with ECS Exec"."""
+    return [
+        allow(
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+            on=["*"],
+            sid="BecauseTheChannelsOfAShellAreNoResource",
+        ),
+        allow("logs:DescribeLogGroups", on=["*"], sid="BecauseTheAgentLooksForItsGroupAmongAll"),
+        allow(
+            "logs:CreateLogStream",
+            "logs:DescribeLogStreams",
+            "logs:PutLogEvents",
+            on=[f"{resources.shells}:*"],
+        ),
+        allow("kms:Decrypt", on=[resources.logs_key]),
+    ]
 
 
 def of_execution(resources: Resources) -> list[dict[str, Any]]:

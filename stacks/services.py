@@ -19,8 +19,9 @@ from stacks.constructs.outputs import take_over
 from stacks.constructs.provider import use_aws
 from stacks.constructs.releases import BlueGreen, release
 from stacks.constructs.rotation import Rotation
+from stacks.constructs.roles import TaskRoles
 from stacks.constructs.scaling import Scaling
-from stacks.constructs.tasks import Logs, Place, Roles, RollingService, SwitchedService, TaskDefinition
+from stacks.constructs.tasks import Logs, Place, RollingService, SwitchedService, TaskDefinition
 from stacks.constructs.tracing import Tracing
 from stacks.constructs.variables import variable
 from stacks.containers import HEALTH_PATH, HEARTBEAT, answers, definitions
@@ -29,6 +30,7 @@ from stacks.environments import Environment, Tasks, WayOut
 from stacks.foundation import FOUNDATION
 from stacks.guard import guard
 from stacks.handover import Handover
+from stacks.permissions import Resources, Service
 
 SERVICES: Final = "services"
 _IMAGE: Final = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
@@ -75,7 +77,7 @@ class Services(TerraformStack):
             condition='startswith(var.machine_image, "/")',
             default=_IMAGE,
         )
-        shells = Logs(self, "shells", environment=environment, key=handed.logs_key_arn).group
+        self._shells = Logs(self, "shells", environment=environment, key=handed.logs_key_arn).group
         by_way = {way.name: [handed.oms_subnets[zone] for zone in way.zones] for way in environment.ways_out}
         self._oms, self._frontend = (
             Cluster(
@@ -87,7 +89,7 @@ class Services(TerraformStack):
                 group=handed.security_groups["machines"],
                 image=image,
                 logs_key=handed.logs_key_arn,
-                shells=shells,
+                shells=self._shells,
             )
             for name, size, parts in (
                 ("oms", environment.oms, by_way),
@@ -113,18 +115,19 @@ class Services(TerraformStack):
     def _copying(self) -> None:
         """Order service and ingest: one ECS service of each for every way out, which knows its address."""
         environment, handed = self._environment, self._handed
-        sizes = {"oms": environment.oms_tasks, "ingest": environment.ingest_tasks}
+        sizes: dict[Service, Tasks] = {"oms": environment.oms_tasks, "ingest": environment.ingest_tasks}
         settings = {"oms": tasks.oms, "ingest": tasks.ingest}
         for service, size in sizes.items():
             logs = Logs(self, service, environment=environment, key=handed.logs_key_arn).group
+            roles = self._roles(service, logs)
             for way in environment.ways_out:
                 definition = self._definition(
-                    service, way, size, settings[service](environment, handed, way), logs
+                    service, way, size, settings[service](environment, handed, way), logs, roles
                 )
                 self._rolling(service, way, size, definition)
 
     def _definition(
-        self, service: str, way: WayOut, size: Tasks, settings: CommonSettings, logs: str
+        self, service: str, way: WayOut, size: Tasks, settings: CommonSettings, logs: str, roles: TaskRoles
     ) -> TaskDefinition:
         containers = definitions(
             environment=self._environment,
@@ -142,7 +145,7 @@ class Services(TerraformStack):
             environment=self._environment,
             containers=containers,
             tasks=size,
-            roles=self._roles(service),
+            roles=roles,
         )
 
     def _rolling(self, service: str, way: WayOut, size: Tasks, definition: TaskDefinition) -> None:
@@ -201,7 +204,8 @@ class Services(TerraformStack):
 
     def _dashboard(self) -> None:
         environment, handed, balancer = self._environment, self._handed, self._balancer
-        service, size = "dashboard", environment.dashboard_tasks
+        service: Service = "dashboard"
+        size = environment.dashboard_tasks
         logs = Logs(self, service, environment=environment, key=handed.logs_key_arn).group
         definition = TaskDefinition(
             self,
@@ -219,7 +223,7 @@ class Services(TerraformStack):
                 port=DASHBOARD_PORT,
             ),
             tasks=size,
-            roles=self._roles(service),
+            roles=self._roles(service, logs),
         )
         (provider,) = self._frontend.providers.values()
         switched = SwitchedService(
@@ -269,11 +273,27 @@ class Services(TerraformStack):
     def _image(self, service: str) -> str:
         return f"{self._handed.repository_urls[service]}:{self._environment.image_tag}"
 
-    def _roles(self, service: str) -> Roles:
-        account, name = self._handed.account_id, self._environment.named(service)
-        return Roles(
-            task=f"arn:aws:iam::{account}:role/{name}-task",
-            execution=f"arn:aws:iam::{account}:role/{name}-execution",
+    def _roles(self, service: Service, logs: str) -> TaskRoles:
+        environment, handed = self._environment, self._handed
+        ours = f"{environment.region}:{handed.account_id}"
+        resources = Resources(
+            tables=handed.table_arns,
+            queues=handed.queue_arns,
+            stores_key=handed.stores_key_arn,
+            redis_credential=handed.redis_credential_arn,
+            user_pool=f"arn:aws:cognito-idp:{ours}:userpool/{handed.user_pool_id}",
+            logs=f"arn:aws:logs:{ours}:log-group:{logs}",
+            shells=f"arn:aws:logs:{ours}:log-group:{self._shells}",
+            logs_key=handed.logs_key_arn,
+            images=f"arn:aws:ecr:{ours}:repository/{environment.named(service)}",
+        )
+        return TaskRoles(
+            self,
+            f"{service}-roles",
+            environment=environment,
+            account=handed.account_id,
+            service=service,
+            resources=resources,
         )
 
     def _output(self, name: str, value: str, says: str) -> None:

@@ -19,6 +19,7 @@ from cdktf_cdktf_provider_aws.ecs_service import (
 from cdktf_cdktf_provider_aws.ecs_task_definition import EcsTaskDefinition
 from constructs import Construct
 
+from stacks.constructs.roles import TaskRoles
 from stacks.environments import Environment, Tasks
 
 
@@ -41,13 +42,6 @@ class Logs(Construct):
         self.group: str = group.name
 
 
-class Roles(msgspec.Struct, frozen=True, kw_only=True):
-    """The ARNs of what a task may do, and of what ECS may do to start it."""
-
-    task: str
-    execution: str
-
-
 class TaskDefinition(Construct):
     """A task in a network interface of its own, on machines of ours."""
 
@@ -59,7 +53,7 @@ class TaskDefinition(Construct):
         environment: Environment,
         containers: str,
         tasks: Tasks,
-        roles: Roles,
+        roles: TaskRoles,
     ) -> None:
         super().__init__(scope, f"{name}-task")
         definition = EcsTaskDefinition(

@@ -207,7 +207,7 @@ DIFFERENT = {
         ".deletion_window_in_days",
         ".prevent_destroy",
     ),
-    "shells": (".enable_execute_command", ".tmpfs[1]", ".tmpfs[2]", ".tmpfs[3]"),
+    "shells": ("_task-may_", ".enable_execute_command", ".tmpfs[1]", ".tmpfs[2]", ".tmpfs[3]"),
 }
 
 

@@ -40,6 +40,8 @@ RESOURCES = Resources(
     redis_credential="arn:aws:secretsmanager:us-east-1:1:secret:dev-redis-abcdef",
     user_pool="arn:aws:cognito-idp:us-east-1:1:userpool/p",
     logs="arn:aws:logs:us-east-1:1:log-group:/dev/oms",
+    shells="arn:aws:logs:us-east-1:1:log-group:/dev/shells",
+    logs_key="arn:aws:kms:us-east-1:1:key/l",
     images="arn:aws:ecr:us-east-1:1:repository/dev-oms",
 )
 
@@ -85,10 +87,12 @@ def test_the_key_is_used_by_way_of_stores_only(service: Service) -> None:
     assert ways == {"dynamodb", "sqs", "secretsmanager"}
 
 
-def test_nobody_gets_a_shell_in_prod() -> None:
-    """The channels of ECS Exec are open where the table does not protect."""
+def test_a_shell_is_open_where_the_table_says_so() -> None:
+    """Where there are shells a task may open its channels and keep what is typed; elsewhere neither."""
     for name, row in ENVIRONMENTS.items():
-        assert ("ssmmessages:" in str(statements("oms", name))) is not row.protected
+        actions = {action for each in statements("oms", name) for action in each["Action"]}
+        assert ("ssmmessages:OpenDataChannel" in actions) is row.shells
+        assert any(action.startswith("logs:") for action in actions) is row.shells
 
 
 def test_only_tasks_of_this_account_are_these_roles() -> None:
