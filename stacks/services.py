@@ -18,8 +18,8 @@ from stacks.constructs.machines import Cluster
 from stacks.constructs.outputs import take_over
 from stacks.constructs.provider import use_aws
 from stacks.constructs.releases import BlueGreen, release
-from stacks.constructs.rotation import Rotation
 from stacks.constructs.roles import TaskRoles
+from stacks.constructs.rotation import Rotation
 from stacks.constructs.scaling import Scaling
 from stacks.constructs.tasks import Logs, Place, RollingService, SwitchedService, TaskDefinition
 from stacks.constructs.tracing import Tracing
