@@ -37,6 +37,9 @@ VARIABLES = {
 }
 # Read from the plans. Who adds a resource says so here.
 PLANNED = {
+    "foundation-dev": 127,
+    "foundation-staging": 138,
+    "foundation-prod": 139,
     "services-dev": 95,
     "services-staging": 110,
     "services-prod": 112,
